@@ -1,0 +1,1 @@
+"""Send readings to a SensorVision server and lose none of them."""
