@@ -1,1 +1,42 @@
 """Send readings to a SensorVision server and lose none of them."""
+
+from .exceptions import (
+    AnswerError,
+    AuthenticationError,
+    CertificateError,
+    DeviceError,
+    HostNotFoundError,
+    NetworkError,
+    NotSensorVisionError,
+    PayloadError,
+    PermissionDeniedError,
+    RateLimitError,
+    RedirectError,
+    RequestTimeoutError,
+    SensorVisionError,
+    ServerError,
+    ValidationError,
+)
+from .http import AsyncSensorVisionClient, Probe, RetryPolicy, Timeouts
+
+__all__ = [
+    "AnswerError",
+    "AsyncSensorVisionClient",
+    "AuthenticationError",
+    "CertificateError",
+    "DeviceError",
+    "HostNotFoundError",
+    "NetworkError",
+    "NotSensorVisionError",
+    "PayloadError",
+    "PermissionDeniedError",
+    "Probe",
+    "RateLimitError",
+    "RedirectError",
+    "RequestTimeoutError",
+    "RetryPolicy",
+    "SensorVisionError",
+    "ServerError",
+    "Timeouts",
+    "ValidationError",
+]

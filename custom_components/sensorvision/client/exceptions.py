@@ -1,0 +1,167 @@
+"""What can go wrong between a reading and its server, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from .protocol import (
+    DELIVERED,
+    SIGN_IN,
+    WRONG_DEVICE,
+    WRONG_PAYLOAD,
+    Answer,
+    SensorVisionError,
+    ValidationError,
+)
+
+__all__ = [
+    "AnswerError",
+    "AuthenticationError",
+    "CertificateError",
+    "DeviceError",
+    "HostNotFoundError",
+    "NetworkError",
+    "NotSensorVisionError",
+    "PayloadError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RedirectError",
+    "RequestTimeoutError",
+    "SensorVisionError",
+    "ServerError",
+    "ValidationError",
+    "raise_for",
+]
+
+_FIELD_IN_MESSAGE = re.compile(r"for field '([^']*)'")
+
+
+class NetworkError(SensorVisionError):
+    """The server was not reached, or no whole answer came back.
+
+    Attributes:
+        remedy: what to do about it, a sentence.
+    """
+
+    remedy: ClassVar[str] = (
+        "Check that the server is on and that this machine reaches it"
+    )
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}. {self.remedy}")
+
+
+class HostNotFoundError(NetworkError):
+    """The name in the URL has no address."""
+
+    remedy = "Check the host name in the URL"
+
+
+class CertificateError(NetworkError):
+    """The server's TLS certificate is not trusted."""
+
+    remedy = "Install the certificate's authority on this machine, or check the URL"
+
+
+class RequestTimeoutError(NetworkError):
+    """The server took too long; whether it stored the data is unknown."""
+
+    remedy = "Check the connection and the server's load"
+
+
+class AnswerError(SensorVisionError):
+    """The server answered with anything but yes.
+
+    Attributes:
+        status: HTTP status.
+        server_message: what the server said, or what can be said in its place.
+        error_type: the server's name of its error, or "".
+        field: the variable that the server named, or None.
+        remedy: what to do about it, a sentence.
+        retry_after_s: seconds that the server asks to wait, or None.
+    """
+
+    remedy: ClassVar[str] = "Try again later"
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"{answer.message} (HTTP {answer.status}). {self.remedy}")
+        self.status = answer.status
+        self.server_message = answer.message
+        self.error_type = answer.error_type
+        self.retry_after_s = answer.retry_after_s
+        named = _FIELD_IN_MESSAGE.search(answer.message)
+        self.field = named.group(1) if named else None
+
+
+class AuthenticationError(AnswerError):
+    """The server refused the credential."""
+
+    remedy = "Copy the device token again, or make a new one"
+
+
+class DeviceError(AnswerError):
+    """The server does not take data at this address or for this device."""
+
+    remedy = "Check the URL and the device id"
+
+
+class PermissionDeniedError(DeviceError):
+    """The device id belongs to another organisation."""
+
+    remedy = "Choose another device id: ids are unique over the whole server"
+
+
+class PayloadError(AnswerError):
+    """The server refused the data, and would refuse it again."""
+
+    remedy = "Send finite numbers below 1e14 under names of at most 100 characters"
+
+
+class RateLimitError(AnswerError):
+    """The server asks to slow down."""
+
+    remedy = "Send less often"
+
+
+class ServerError(AnswerError):
+    """The server is in trouble of its own."""
+
+
+class RedirectError(AnswerError):
+    """The server points to another address, where no credential is sent."""
+
+    remedy = "Use the address it redirects to, often https in place of http"
+
+
+class NotSensorVisionError(AnswerError):
+    """Something else than a SensorVision server answered."""
+
+    remedy = "Check host, port and path of the URL"
+
+
+def raise_for(answer: Answer) -> None:
+    """Raise the exception that an answer stands for, or return if it was yes.
+
+    Raises:
+        AnswerError: a subclass that says what the server refused and why.
+    """
+    if answer.kind == DELIVERED:
+        return
+    raise _exception_class(answer)(answer)
+
+
+def _exception_class(answer: Answer) -> type[AnswerError]:
+    if answer.kind == SIGN_IN:
+        return AuthenticationError
+    if answer.kind == WRONG_DEVICE:
+        return PermissionDeniedError if answer.status == 403 else DeviceError
+    if answer.kind == WRONG_PAYLOAD:
+        return PayloadError
+    if answer.status == 429:
+        return RateLimitError
+    if 300 <= answer.status < 400:
+        return RedirectError
+    if answer.status < 300:
+        return NotSensorVisionError
+    return ServerError
