@@ -1,0 +1,45 @@
+"""Mirror Home Assistant's states into a SensorVision server."""
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+
+from .client.delivery import Pace
+from .runtime import Runtime, SensorVisionConfigEntry, names_store
+
+PLATFORMS: list[Platform] = [Platform.BINARY_SENSOR, Platform.SENSOR]
+
+
+async def async_setup_entry(
+    hass: HomeAssistant, entry: SensorVisionConfigEntry
+) -> bool:
+    """Start mirroring, whether or not the server answers now."""
+    stored_names = await names_store(hass, entry.entry_id).async_load()
+    entry.runtime_data = Runtime(hass, entry, stored_names, Pace())
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    entry.runtime_data.start()
+    entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
+    return True
+
+
+async def async_unload_entry(
+    hass: HomeAssistant, entry: SensorVisionConfigEntry
+) -> bool:
+    """Stop mirroring."""
+    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
+        return False
+    await entry.runtime_data.stop()
+    return True
+
+
+async def async_remove_entry(
+    hass: HomeAssistant, entry: SensorVisionConfigEntry
+) -> None:
+    """Leave nothing behind."""
+    await names_store(hass, entry.entry_id).async_remove()
+
+
+async def _async_entry_updated(
+    hass: HomeAssistant, entry: SensorVisionConfigEntry
+) -> None:
+    """Take over new, changed and removed mirrors and a new credential."""
+    await entry.runtime_data.entry_updated()

@@ -1,0 +1,44 @@
+"""Show whether the server is there and takes the credential."""
+
+from typing import override
+
+from homeassistant.components.binary_sensor import (
+    BinarySensorDeviceClass,
+    BinarySensorEntity,
+    BinarySensorEntityDescription,
+)
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .entity import SensorVisionEntity
+from .runtime import SensorVisionConfigEntry
+
+PARALLEL_UPDATES = 0
+
+_CONNECTED = BinarySensorEntityDescription(
+    key="connected",
+    device_class=BinarySensorDeviceClass.CONNECTIVITY,
+    entity_category=EntityCategory.DIAGNOSTIC,
+)
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: SensorVisionConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the connectivity sensor."""
+    async_add_entities([ConnectedBinarySensor(entry, _CONNECTED)])
+
+
+class ConnectedBinarySensor(SensorVisionEntity, BinarySensorEntity):
+    """On while the server is there and takes the credential."""
+
+    @override
+    def _status_changed(self) -> None:
+        """Write a state only when it is another one: the status changes at each post."""
+        is_connected = self._runtime.status.is_connected
+        if is_connected is not self._attr_is_on:
+            self._attr_is_on = is_connected
+            super()._status_changed()

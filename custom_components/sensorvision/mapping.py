@@ -1,0 +1,101 @@
+"""Translate a state into the number that stands for it."""
+
+from enum import StrEnum
+import math
+
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import State
+
+from .client.protocol import VALUE_LIMIT
+
+
+class SkipReason(StrEnum):
+    """Why a state is not sent."""
+
+    UNKNOWN = "unknown"
+    UNAVAILABLE = "unavailable"
+    TEXT = "text"
+    OUT_OF_RANGE = "out_of_range"
+
+
+_NUMBER_BY_WORD = {
+    "on": 1,
+    "off": 0,
+    "open": 1,
+    "closed": 0,
+    "home": 1,
+    "not_home": 0,
+    "locked": 1,
+    "unlocked": 0,
+    "above_horizon": 1,
+    "below_horizon": 0,
+}
+
+# A cover on its way is not closed, and a lock that is open is not locked.
+_NUMBER_BY_WORD_OF_DOMAIN = {
+    "cover": {"open": 1, "opening": 1, "closing": 1, "closed": 0},
+    "valve": {"open": 1, "opening": 1, "closing": 1, "closed": 0},
+    "lock": {"locked": 1, "unlocked": 0, "open": 0},
+}
+
+_PRESENCE_DOMAINS = frozenset({"device_tracker", "person"})
+
+# They have "off" or "open" beside several words that are no numbers: to send only some
+# of their states would leave a false last value.
+_MANY_WORDED_DOMAINS = frozenset(
+    {
+        "alarm_control_panel",
+        "climate",
+        "input_select",
+        "lawn_mower",
+        "media_player",
+        "select",
+        "vacuum",
+        "water_heater",
+    }
+)
+
+
+def number_of(state: State) -> int | float | SkipReason:
+    """Return the number that a state stands for, or why there is none."""
+    text = state.state
+    if text == STATE_UNKNOWN:
+        return SkipReason.UNKNOWN
+    if text == STATE_UNAVAILABLE:
+        return SkipReason.UNAVAILABLE
+    if state.domain in _PRESENCE_DOMAINS:
+        # Any other state is the name of a zone that isn't home.
+        return int(text == "home")
+    number = _parse(text)
+    if number is None:
+        return _number_by_word(state)
+    if not math.isfinite(number) or abs(number) >= VALUE_LIMIT:
+        return SkipReason.OUT_OF_RANGE
+    return number
+
+
+def _parse(text: str) -> int | float | None:
+    """Read a decimal number, as it is written."""
+    if "_" in text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _number_by_word(state: State) -> int | SkipReason:
+    words = _NUMBER_BY_WORD_OF_DOMAIN.get(state.domain, _NUMBER_BY_WORD)
+    number = words.get(state.state)
+    options = state.attributes.get("options") or ()
+    if (
+        number is None
+        or state.domain in _MANY_WORDED_DOMAINS
+        or any(option not in words for option in options)
+    ):
+        return SkipReason.TEXT
+    return number

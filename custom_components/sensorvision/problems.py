@@ -1,0 +1,79 @@
+"""Show what a person can mend as repair issues, for as long as it lasts."""
+
+from collections.abc import Mapping
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+
+from .client.delivery import Status
+from .const import DOMAIN
+
+
+class Problems:
+    """The repair issues of one config entry."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+        """Show none yet."""
+        self._hass = hass
+        self._entry = entry
+        self._shown: dict[str, set[str]] = {}
+
+    @callback
+    def show_delivery(self, status: Status) -> None:
+        """Show the devices and the numbers that the server refuses."""
+        self._show(
+            "device_refused",
+            {
+                device_id: {"device": device_id, "message": message}
+                for device_id, message in status.refused_devices.items()
+            },
+        )
+        self._show(
+            "reading_refused",
+            {
+                f"{device_id}.{variable}": {
+                    "device": device_id,
+                    "variable": variable,
+                    "message": message,
+                }
+                for (device_id, variable), message in status.refused_variables.items()
+            },
+        )
+
+    @callback
+    def show_missing(self, missing: Mapping[str, tuple[str, ...]]) -> None:
+        """Show the mirrors whose choice holds things that no longer exist."""
+        self._show(
+            "target_missing",
+            {
+                mirror: {"mirror": mirror, "missing": ", ".join(names)}
+                for mirror, names in missing.items()
+                if names
+            },
+        )
+
+    @callback
+    def clear(self) -> None:
+        """Show nothing any more."""
+        for key in list(self._shown):
+            self._show(key, {})
+
+    def _show(self, key: str, problems: Mapping[str, dict[str, str]]) -> None:
+        shown = self._shown.get(key, set())
+        for name in shown - problems.keys():
+            ir.async_delete_issue(self._hass, DOMAIN, self._issue_id(key, name))
+        for name, placeholders in problems.items():
+            ir.async_create_issue(
+                self._hass,
+                DOMAIN,
+                self._issue_id(key, name),
+                is_fixable=False,
+                severity=ir.IssueSeverity.WARNING,
+                translation_key=key,
+                translation_placeholders={"entry": self._entry.title, **placeholders},
+            )
+        self._shown[key] = set(problems)
+
+    def _issue_id(self, key: str, name: str) -> str:
+        return f"{key}_{self._entry.entry_id}_{name}"
