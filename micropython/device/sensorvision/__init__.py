@@ -1,0 +1,1 @@
+"""Report what a board's sensors measure to a SensorVision server."""

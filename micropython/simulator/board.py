@@ -1,0 +1,174 @@
+"""Run a simulated board from Python, without a terminal in between."""
+
+import asyncio
+from collections.abc import Callable
+import contextlib
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+from micropython.manifest import stage
+from micropython.simulator import process
+from micropython.simulator.world import World, write_world
+
+_WATCH_INTERVAL_S = 0.1
+
+
+class SimulatedBoard:
+    """A board that is on between `start` and `stop`.
+
+    Its flash is the directory `flash` in the given one, where `stage` in
+    `micropython.manifest` puts the port's files; its world is a file beside it.
+
+    Args:
+        directory: where flash and world are kept.
+        world: what surrounds the board, see `micropython.simulator.world`.
+        heap: the board's memory, such as `160k`.
+
+    Attributes:
+        flash: the directory that the board has as its file system.
+        lines: everything that the board has printed.
+        resets: how often it has started again.
+    """
+
+    def __init__(self, directory: Path, world: World, *, heap: str = "160k") -> None:
+        self.flash = directory / "flash"
+        self.lines: list[str] = []
+        self.resets = 0
+        self._world = directory / "world.json"
+        self._heap = heap
+        self._task: asyncio.Task[None] | None = None
+        self._printed = asyncio.Condition()
+        self._off = asyncio.Event()
+        self.flash.mkdir(parents=True, exist_ok=True)
+        self.change_world(world)
+
+    def stage(self, settings: str) -> None:
+        """Put the port's files and these settings, as JSON text, onto the flash."""
+        stage(self.flash)
+        (self.flash / "settings.json").write_text(settings, encoding="utf-8")
+
+    def change_world(self, world: World) -> None:
+        """Surround the board with something else from now on."""
+        write_world(self._world, world)
+
+    async def start(self) -> None:
+        """Switch the board on."""
+        self._off.clear()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Cut the board's power."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._task = None
+
+    async def __aenter__(self) -> Self:
+        """Switch the board on."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Cut the board's power."""
+        await self.stop()
+
+    async def wait_for_line(
+        self, text: str, timeout_s: float = 15, *, after: int = 0
+    ) -> str:
+        """Return the first line that holds a text, from line number `after` on.
+
+        Raises:
+            TimeoutError: no such line came in time; the error tells what did.
+        """
+
+        def find() -> str | None:
+            return next((line for line in self.lines[after:] if text in line), None)
+
+        try:
+            async with asyncio.timeout(timeout_s), self._printed:
+                await self._printed.wait_for(lambda: find() is not None)
+        except TimeoutError:
+            raise TimeoutError(
+                f"no line with {text!r} in {self.lines[after:]}"
+            ) from None
+        return str(find())
+
+    async def wait_until_off(self, timeout_s: float = 30) -> None:
+        """Wait until the program on the board has come to its end.
+
+        Raises:
+            TimeoutError: it still runs; the error tells what it has printed.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._off.wait()
+        except TimeoutError:
+            raise TimeoutError(f"the board still runs: {self.lines}") from None
+
+    async def _run(self) -> None:
+        watchdog = process.Watchdog()
+        try:
+            cause: int | None = process.POWER_ON
+            while cause is not None:
+                cause = await self._run_once(watchdog, cause)
+                self.resets += cause is not None
+        finally:
+            self._off.set()
+            watchdog.close()
+
+    async def _run_once(self, watchdog: process.Watchdog, cause: int) -> int | None:
+        child = await asyncio.create_subprocess_exec(
+            *process.command(self._heap),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            pass_fds=[watchdog.feeding_end],
+            # MicroPython resolves relative paths on a host's directory from here.
+            cwd=self.flash,
+            env=process.environment(
+                self.flash, self._world, watchdog.feeding_end, reset_cause=cause
+            ),
+        )
+        printed = cast("asyncio.StreamReader", child.stdout)
+        has_bitten = False
+
+        def bite() -> None:
+            nonlocal has_bitten
+            has_bitten = True
+            child.kill()
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                guard = tasks.create_task(_guard(watchdog, bite))
+                async for line in printed:
+                    async with self._printed:
+                        self.lines.append(line.decode(errors="replace").rstrip())
+                        self._printed.notify_all()
+                guard.cancel()
+        finally:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+            code = await child.wait()
+        watchdog.reset()
+        if has_bitten:
+            return process.WATCHDOG
+        return process.HARD_RESET if code == process.EXIT_RESET else None
+
+
+async def _guard(watchdog: process.Watchdog, bite: Callable[[], None]) -> None:
+    now = asyncio.get_running_loop().time
+    while True:
+        left_s = watchdog.bites_in_s(now())
+        if left_s is not None and left_s <= 0:
+            bite()
+            return
+        await asyncio.sleep(_WATCH_INTERVAL_S)

@@ -1,0 +1,61 @@
+"""Mount a board's flash: a littlefs in an image file, or a directory of the host."""
+
+import vfs
+
+BLOCK_BYTES = 4096
+
+_IOCTL_SYNC = 3
+_IOCTL_BLOCK_COUNT = 4
+_IOCTL_BLOCK_SIZE = 5
+_IOCTL_ERASE = 6
+
+
+def mount(path, blocks):
+    """Return the file system at a path, made first where an image is not there yet."""
+    host = vfs.VfsPosix()
+    try:
+        is_directory = host.stat(path)[0] & 0x4000
+    except OSError:
+        is_directory = False
+        with host.open(path, "wb") as file:
+            for _ in range(blocks):
+                file.write(b"\xff" * BLOCK_BYTES)
+    if is_directory:
+        return vfs.VfsPosix(path)
+    device = _Image(host.open(path, "r+b"))
+    try:
+        return vfs.VfsLfs2(device)
+    except OSError:
+        vfs.VfsLfs2.mkfs(device)
+        return vfs.VfsLfs2(device)
+
+
+class _Image:
+    """A block device in a file, erased to ones as NOR flash is."""
+
+    def __init__(self, file):
+        self._file = file
+        self._blocks = file.seek(0, 2) // BLOCK_BYTES
+
+    def readblocks(self, block, buffer, offset=0):
+        """Read part of a block."""
+        self._file.seek(block * BLOCK_BYTES + offset)
+        self._file.readinto(buffer)
+
+    def writeblocks(self, block, buffer, offset=0):
+        """Program part of a block."""
+        self._file.seek(block * BLOCK_BYTES + offset)
+        self._file.write(buffer)
+
+    def ioctl(self, operation, block):
+        """Answer what a file system asks of a block device."""
+        if operation == _IOCTL_SYNC:
+            self._file.flush()
+        elif operation == _IOCTL_BLOCK_COUNT:
+            return self._blocks
+        elif operation == _IOCTL_BLOCK_SIZE:
+            return BLOCK_BYTES
+        elif operation == _IOCTL_ERASE:
+            self._file.seek(block * BLOCK_BYTES)
+            self._file.write(b"\xff" * BLOCK_BYTES)
+        return 0

@@ -1,0 +1,275 @@
+"""Stand in for a board's hardware, at the bus: bytes, levels and frames, no measurements."""
+
+import _thread
+import os
+import sys
+import time
+
+from world import HOST, changes, world
+
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
+
+_EXIT_RESET = 64
+
+_ENODEV = 19
+_ETIMEDOUT = 110
+
+_CTRL_HUM = 0xF2
+_STATUS = 0xF3
+_CTRL_MEAS = 0xF4
+_DATA = 0xF7
+_MEASURING = 0x08
+
+_DHT_INTERVAL_MS = 2000
+
+
+def reset():
+    """Restart the board as its reset button does."""
+    sys.exit(_EXIT_RESET)
+
+
+def reset_cause():
+    """Tell why the board started."""
+    return int(os.getenv("BOARD_RESET_CAUSE"))
+
+
+def unique_id():
+    """Return the serial number in the silicon."""
+    return bytes.fromhex(world().get("unique_id", "e66123456789abcd"))
+
+
+class RTC:
+    """A clock that runs as the host's does, shifted by what was last set."""
+
+    _shift_s = 0
+
+    def datetime(self, value=None):
+        """Read or set year, month, day, weekday, hours, minutes, seconds and subseconds."""
+        if value is None:
+            now = time.gmtime(int(time.time()) + RTC._shift_s)
+            return (now[0], now[1], now[2], now[6], now[3], now[4], now[5], 0)
+        year, month, day, _, hour, minute, second, _ = value
+        wanted = time.mktime((year, month, day, hour, minute, second, 0, 0))
+        RTC._shift_s = int(wanted - time.time())
+        return None
+
+
+class Pin:
+    """A pin that keeps the level it was given."""
+
+    IN = 0
+    OUT = 1
+    OPEN_DRAIN = 2
+    PULL_UP = 1
+    PULL_DOWN = 2
+
+    def __init__(self, number, mode=-1, pull=-1, value=None):
+        if not 0 <= number <= 48:
+            raise ValueError("invalid pin")
+        self.number = number
+        self._level = value or 0
+
+    def __str__(self):
+        return f"Pin({self.number})"
+
+    def init(self, mode=-1, pull=-1, value=None):
+        """Set the pin up again."""
+        if value is not None:
+            self._level = value
+
+    def value(self, level=None):
+        """Read the level, or set it."""
+        if level is None:
+            return self._level
+        self._level = level
+        return None
+
+    __call__ = value
+
+    def on(self):
+        """Pull the pin up."""
+        self._level = 1
+
+    def off(self):
+        """Pull the pin down."""
+        self._level = 0
+
+
+class _Chip:
+    """Something on the I2C bus: 256 registers, and conversions where a chip measures."""
+
+    def __init__(self, description):
+        self.registers = bytearray(256)
+        for start, content in description["registers"].items():
+            first = int(start)
+            self.registers[first : first + len(content) // 2] = bytes.fromhex(content)
+        self._conversions = description.get("conversions")
+        self._busy_polls = description.get("busy_polls", 1)
+        self._converted = 0
+        self._polls_left = 0
+
+    def read(self, register, count):
+        """Read registers from the given one on; each poll of the status lets time pass."""
+        if self._conversions and register == _STATUS and self._polls_left:
+            self._polls_left -= 1
+            self.registers[_STATUS] = _MEASURING
+            if not self._polls_left:
+                self._convert()
+                self.registers[_STATUS] = 0
+                return bytes([_MEASURING])
+        return bytes(self.registers[register : register + count])
+
+    def write(self, register, content):
+        """Write registers; a forced mode in the control register starts a conversion."""
+        self.registers[register : register + len(content)] = content
+        if self._conversions and register == _CTRL_MEAS and content[0] & 3 in (1, 2):
+            self._polls_left = self._busy_polls
+            if not self._busy_polls:
+                self._convert()
+
+    def _convert(self):
+        control = self.registers[_CTRL_MEAS]
+        temperature, pressure, humidity = self._conversions[
+            self._converted % len(self._conversions)
+        ]
+        self._converted += 1
+        # A quantity whose oversampling is zero is skipped, which the chip says like this.
+        if not control >> 5:
+            temperature = 0x80000
+        if not control >> 2 & 7:
+            pressure = 0x80000
+        if not self.registers[_CTRL_HUM] & 7:
+            humidity = 0x8000
+        self.registers[_DATA : _DATA + 8] = bytes(
+            [
+                pressure >> 12,
+                pressure >> 4 & 255,
+                pressure << 4 & 255,
+                temperature >> 12,
+                temperature >> 4 & 255,
+                temperature << 4 & 255,
+                humidity >> 8,
+                humidity & 255,
+            ]
+        )
+        self.registers[_CTRL_MEAS] = control & 0xFC
+
+
+_chips = {}
+_chips_of_change = -1
+
+
+def _chip(sda, scl, address):
+    global _chips_of_change
+    if changes() != _chips_of_change:
+        _chips.clear()
+        _chips_of_change = changes()
+        for description in world().get("i2c", ()):
+            key = (description["sda"], description["scl"], description["address"])
+            _chips[key] = _Chip(description)
+    chip = _chips.get((sda, scl, address))
+    if chip is None:
+        raise OSError(_ENODEV)
+    return chip
+
+
+class SoftI2C:
+    """An I2C bus on any two pins."""
+
+    def __init__(self, scl, sda, *, freq=400000, timeout=50000):
+        self._pins = (sda.number, scl.number)
+
+    def readfrom_mem(self, address, register, count, *, addrsize=8):
+        """Read registers of a chip."""
+        return _chip(*self._pins, address).read(register, count)
+
+    def readfrom_mem_into(self, address, register, buffer, *, addrsize=8):
+        """Read registers of a chip into a buffer."""
+        buffer[:] = _chip(*self._pins, address).read(register, len(buffer))
+
+    def writeto_mem(self, address, register, content, *, addrsize=8):
+        """Write registers of a chip."""
+        _chip(*self._pins, address).write(register, content)
+
+    def scan(self):
+        """List the addresses that answer."""
+        found = []
+        for address in range(0x08, 0x78):
+            try:
+                _chip(*self._pins, address)
+            except OSError:
+                continue
+            found.append(address)
+        return found
+
+
+class I2C(SoftI2C):
+    """An I2C bus of the chip's own."""
+
+    def __init__(self, number, *, scl, sda, freq=400000, timeout=50000):
+        super().__init__(scl, sda)
+
+
+_dht_read_ms = {}
+_dht_frames_read = {}
+
+
+def dht_readinto(pin, buffer):
+    """Read the next scripted frame of five bytes; a number in its place is an error's."""
+    now = time.ticks_ms()
+    before = _dht_read_ms.get(pin.number)
+    _dht_read_ms[pin.number] = now
+    frames = world().get("dht", {}).get(str(pin.number))
+    too_soon = before is not None and time.ticks_diff(now, before) < _DHT_INTERVAL_MS
+    if not frames or too_soon:
+        raise OSError(_ETIMEDOUT)
+    index = _dht_frames_read.get(pin.number, 0)
+    _dht_frames_read[pin.number] = index + 1
+    frame = frames[index % len(frames)]
+    if isinstance(frame, int):
+        raise OSError(frame)
+    buffer[:] = bytes.fromhex(frame)
+
+
+def _tell_host(message):
+    with HOST.open("/dev/fd/" + os.getenv("BOARD_WATCHDOG_FD"), "wb") as pipe:
+        pipe.write(message)
+
+
+class WDT:
+    """A watchdog that the host keeps, so that it bites whatever blocks the board."""
+
+    def __init__(self, id=0, timeout=5000):
+        _tell_host(b"%d\n" % timeout)
+
+    def feed(self):
+        """Show that the program still makes progress."""
+        _tell_host(b"feed\n")
+
+
+class Timer:
+    """A timer that goes on calling while a person is at the prompt."""
+
+    ONE_SHOT = 0
+    PERIODIC = 1
+
+    def __init__(self, number=-1):
+        self._is_running = False
+
+    def init(self, *, mode=PERIODIC, period, callback):
+        """Call back every `period` milliseconds."""
+        self._is_running = True
+        _thread.start_new_thread(self._run, (period, callback))
+
+    def deinit(self):
+        """Stop calling back."""
+        self._is_running = False
+
+    def _run(self, period, callback):
+        while self._is_running:
+            time.sleep_ms(period)
+            callback(self)

@@ -1,0 +1,81 @@
+"""Start the unix port of MicroPython as a board, and read why it ended."""
+
+import os
+from pathlib import Path
+import sys
+
+FIRMWARE = Path(__file__).with_name("firmware")
+
+EXIT_RESET = 64
+
+# As `machine.reset_cause()` says it.
+POWER_ON = 1
+HARD_RESET = 2
+WATCHDOG = 3
+SOFT_RESET = 5
+
+
+def command(heap: str) -> list[str]:
+    """Return the command line of a board with so much heap, such as `160k`."""
+    micropython = Path(sys.executable).with_name("micropython")
+    return [str(micropython), "-X", f"heapsize={heap}", str(FIRMWARE / "boot.py")]
+
+
+def environment(
+    flash: Path, world: Path, watchdog_fd: int, *, reset_cause: int, blocks: int = 512
+) -> dict[str, str]:
+    """Return the environment in which the boot script finds its flash and its world.
+
+    Args:
+        flash: an image file, made where it is missing, or a directory.
+        world: the world file.
+        watchdog_fd: where the board's watchdog is fed.
+        reset_cause: why the board starts.
+        blocks: 4 KB blocks of a new image.
+    """
+    return {
+        **os.environ,
+        "BOARD_FIRMWARE": str(FIRMWARE),
+        "BOARD_FLASH": str(flash.resolve()),
+        "BOARD_FLASH_BLOCKS": str(blocks),
+        "BOARD_WORLD": str(world.resolve()),
+        "BOARD_WATCHDOG_FD": str(watchdog_fd),
+        "BOARD_RESET_CAUSE": str(reset_cause),
+    }
+
+
+class Watchdog:
+    """The board's watchdog as the host keeps it: a pipe that has to be fed in time."""
+
+    def __init__(self) -> None:
+        self.fd, self.feeding_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._timeout_s: float | None = None
+        self._fed_s = 0.0
+
+    def close(self) -> None:
+        """Close both ends of the pipe."""
+        os.close(self.fd)
+        os.close(self.feeding_end)
+
+    def reset(self) -> None:
+        """Switch the watchdog off, as a reset of the chip does."""
+        self.bites_in_s(0.0)
+        self._timeout_s = None
+
+    def bites_in_s(self, now_s: float) -> float | None:
+        """Read what the board has written, and return the seconds that are left.
+
+        Returns:
+            None while the watchdog is off; 0 or less when the board is to be killed.
+        """
+        try:
+            words = os.read(self.fd, 4096).split()
+        except BlockingIOError:
+            words = []
+        for word in words:
+            self._fed_s = now_s
+            if word != b"feed":
+                self._timeout_s = int(word) / 1000
+        if self._timeout_s is None:
+            return None
+        return self._fed_s + self._timeout_s - now_s
