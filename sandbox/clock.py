@@ -1,0 +1,22 @@
+"""The server's clock, which a test can move forward."""
+
+import time
+
+
+class Clock:
+    """Wall-clock time plus whatever it was advanced by."""
+
+    def __init__(self) -> None:
+        self._advanced_ns = 0
+
+    def advance(self, seconds: float) -> None:
+        """Let that many seconds pass at once."""
+        self._advanced_ns += round(seconds * 1e9)
+
+    def now_us(self) -> int:
+        """Return microseconds since 1970."""
+        return (time.time_ns() + self._advanced_ns) // 1000
+
+    def now_s(self) -> float:
+        """Return seconds since 1970."""
+        return self.now_us() / 1e6
