@@ -1,0 +1,247 @@
+"""Start everything, show what arrives, and stop everything again."""
+
+import argparse
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from importlib.metadata import version
+import json
+from pathlib import Path
+import signal
+import sys
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+
+from micropython.simulator import SimulatedBoard
+
+from .arrivals import arrivals
+from .board import DEVICE_ID, simulated_board
+from .check import Address, Verdict, judge
+from .home_assistant import (
+    PASSWORD,
+    USERNAME,
+    HomeAssistantApi,
+    home_assistant,
+    stored_names,
+)
+from .house import CHANGING, CHOSEN, LABEL, LABELLED, LOCK, RUNNING
+from .processes import ROOT, StartError
+from .server import Server, server
+
+_FOLDER = ROOT / ".demo"
+_CHECK_TIMEOUT_S = 90
+_MOVE_INTERVAL_S = 2.5
+
+_console = Console(stderr=True)
+
+
+async def _demo(*, check: bool) -> int:
+    _FOLDER.mkdir(exist_ok=True)
+    async with AsyncExitStack() as stack:
+        _console.print("Starting SensorVision, Home Assistant and a board ...")
+        sensorvision = await stack.enter_async_context(server(_FOLDER))
+        house = await stack.enter_async_context(home_assistant(_FOLDER))
+        entry_id = await _mirror(house, sensorvision)
+        board = await stack.enter_async_context(simulated_board(_FOLDER, sensorvision))
+        async with asyncio.TaskGroup() as tasks:
+            mover = tasks.create_task(_move(house))
+            try:
+                if check:
+                    return await _check(house, sensorvision, board, entry_id, mover)
+                await _show(house, sensorvision, board)
+            finally:
+                mover.cancel()
+    return 0
+
+
+async def _mirror(house: HomeAssistantApi, sensorvision: Server) -> str:
+    """Connect the server and mirror a few entities, some of them by a label."""
+    label = await house.command("config/label_registry/create", name=LABEL)
+    for entity_id in LABELLED:
+        await house.command(
+            "config/entity_registry/update",
+            entity_id=entity_id,
+            labels=[label["label_id"]],
+        )
+    return await house.add_integration(
+        {
+            "url": sensorvision.url,
+            "api_key": sensorvision.token,
+            "prefix": "demo",
+            "verify_ssl": True,
+        },
+        {
+            "name": "Demo house",
+            "target": {
+                "entity_id": [*CHANGING, LOCK],
+                "label_id": [label["label_id"]],
+            },
+        },
+    )
+
+
+async def _move(house: HomeAssistantApi) -> None:
+    """Use the house, so that what does not change by itself changes too."""
+    step = 0
+    while True:
+        step += 1
+        await house.post(
+            "/api/services/input_number/set_value",
+            {
+                "entity_id": "input_number.target_temperature",
+                "value": 18 + step % 8 * 0.5,
+            },
+        )
+        await house.call_action("switch", "toggle", "switch.decorative_lights")
+        await house.call_action("light", "toggle", "light.bed_light")
+        await house.call_action("lock", "lock" if step % 2 else "unlock", LOCK)
+        await asyncio.sleep(_MOVE_INTERVAL_S)
+
+
+async def _check(
+    house: HomeAssistantApi,
+    sensorvision: Server,
+    board: SimulatedBoard,
+    entry_id: str,
+    mover: asyncio.Task[None],
+) -> int:
+    """Wait until all have delivered often enough, stop the house, and compare."""
+    await _require_real_parts(house, board)
+    deadline = time.monotonic() + _CHECK_TIMEOUT_S
+    verdict = await _verdict(house, sensorvision, entry_id)
+    while not (verdict.delivered == verdict.entities and verdict.board_readings):
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(0.5)
+        verdict = await _verdict(house, sensorvision, entry_id)
+    mover.cancel()
+    await house.call_action("input_boolean", "turn_off", RUNNING)
+    # What is on its way needs a window and a lock its two seconds.
+    deadline = time.monotonic() + 15
+    while not (verdict := await _verdict(house, sensorvision, entry_id)).is_good:
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(0.5)
+    for entity_id in verdict.mismatches:
+        _console.print(f"The last state of {entity_id} is not what is stored.")
+    print(json.dumps(verdict.as_json()))
+    return 0 if verdict.is_good else 1
+
+
+async def _require_real_parts(house: HomeAssistantApi, board: SimulatedBoard) -> None:
+    """Make sure that it is Home Assistant and MicroPython that report.
+
+    Raises:
+        StartError: it is something else.
+    """
+    core = (await house.get("/api/config"))["version"]
+    if core != version("homeassistant"):
+        raise StartError(f"This is not the installed Home Assistant: {core!r}")
+    line = await board.wait_for_line("micropython")
+    _console.print(f"Home Assistant {core}, board: {line}")
+
+
+async def _verdict(
+    house: HomeAssistantApi, sensorvision: Server, entry_id: str
+) -> Verdict:
+    states = {
+        entity_id: (await house.get(f"/api/states/{entity_id}"))["state"]
+        for entity_id in CHOSEN
+    }
+    return judge(
+        states,
+        await _addresses(house, entry_id),
+        DEVICE_ID,
+        arrivals(sensorvision.database),
+    )
+
+
+async def _addresses(house: HomeAssistantApi, entry_id: str) -> dict[str, Address]:
+    """Return where the integration sends each entity's numbers."""
+    registry = await house.command("config/entity_registry/list")
+    entity_ids = {entry["id"]: entry["entity_id"] for entry in registry}
+    try:
+        names = stored_names(_FOLDER, entry_id)
+    except FileNotFoundError:
+        # They are written a second after they are given.
+        return {}
+    return {
+        entity_ids.get(key, key): (device_id, variable)
+        for key, (device_id, variable) in names.items()
+    }
+
+
+async def _show(
+    house: HomeAssistantApi, sensorvision: Server, board: SimulatedBoard
+) -> None:
+    """Print where everything is, then what arrives, until Ctrl-C."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    _console.print(
+        Panel(
+            f"[bold]Home Assistant[/]  {house.url}  user {USERNAME}, "
+            f"password {PASSWORD}\n"
+            f"[bold]SensorVision[/]    {sensorvision.url}  user "
+            f"{sensorvision.username}, password {sensorvision.password}\n"
+            f"[bold]MQTT broker[/]     {sensorvision.mqtt_url}  no login\n"
+            f"[bold]Device token[/]    {sensorvision.token}",
+            title="Open in your browser",
+            subtitle="Ctrl-C stops everything",
+        )
+    )
+    with Live(console=_console, auto_refresh=False) as live:
+        while not stop.is_set():
+            live.update(_table(sensorvision.database, board), refresh=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1)
+    _console.print("Stopping ...")
+
+
+def _table(database: Path, board: SimulatedBoard) -> Table:
+    table = Table(
+        title="What has arrived",
+        caption=f"board: {board.lines[-1] if board.lines else 'starting'}",
+        min_width=70,
+    )
+    table.add_column("device")
+    table.add_column("variable")
+    table.add_column("last value", justify="right")
+    table.add_column("values", justify="right")
+    table.add_column("age", justify="right")
+    for (device_id, variable), what in sorted(arrivals(database).items()):
+        table.add_row(
+            device_id,
+            variable,
+            f"{what.last_value.normalize():f}",
+            str(what.count),
+            f"{max(0, time.time() - what.last_at):.0f} s",
+        )
+    return table
+
+
+def main() -> int:
+    """Run the demo and return its exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="run until everything has arrived three times and compare, then stop",
+    )
+    options = parser.parse_args()
+    try:
+        return asyncio.run(_demo(check=options.check))
+    except* StartError as errors:
+        for error in errors.exceptions:
+            _console.print(f"[red]{error}[/]")
+    except* KeyboardInterrupt:
+        _console.print("Stopped.")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""A real Home Assistant, driven through the API that its own frontend uses."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import json
+from pathlib import Path
+import time
+from typing import Any
+
+import aiohttp
+
+from .house import furnish
+from .processes import StartError, free_port, running
+
+USERNAME = "demo"
+PASSWORD = "demo-password"  # noqa: S105 - of a server on loopback that lives for minutes
+
+_START_TIMEOUT_S = 120
+
+
+class HomeAssistantApi:
+    """Talk to a running Home Assistant as the signed-in owner.
+
+    Args:
+        url: where it serves.
+        session: carries the access token.
+    """
+
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        """Use a session that is signed in."""
+        self.url = url
+        self._session = session
+
+    async def get(self, path: str) -> Any:
+        """Return the JSON behind a path of the REST API."""
+        async with self._session.get(f"{self.url}{path}") as response:
+            response.raise_for_status()
+            return await response.json()
+
+    async def post(self, path: str, data: dict[str, Any]) -> Any:
+        """Post JSON to a path of the REST API and return what it answers."""
+        async with self._session.post(f"{self.url}{path}", json=data) as response:
+            response.raise_for_status()
+            return await response.json()
+
+    async def command(self, command_type: str, **arguments: Any) -> Any:
+        """Send one websocket command and return its result."""
+        async with self._session.ws_connect(f"{self.url}/api/websocket") as socket:
+            await socket.receive_json()
+            token = self._session.headers["Authorization"].removeprefix("Bearer ")
+            await socket.send_json({"type": "auth", "access_token": token})
+            await socket.receive_json()
+            await socket.send_json({"id": 1, "type": command_type, **arguments})
+            answer = await socket.receive_json()
+        if not answer["success"]:
+            raise RuntimeError(f"{command_type}: {answer['error']['message']}")
+        return answer["result"]
+
+    async def call_action(self, domain: str, action: str, entity_id: str) -> None:
+        """Perform an action on an entity."""
+        await self.post(f"/api/services/{domain}/{action}", {"entity_id": entity_id})
+
+    async def add_integration(
+        self, connection: dict[str, Any], mirror: dict[str, Any]
+    ) -> str:
+        """Connect a server and add the mirror that is offered next, as the UI does.
+
+        Returns:
+            The config entry's id.
+
+        Raises:
+            StartError: a step was refused.
+        """
+        flows = "/api/config/config_entries"
+        form = await self.post(f"{flows}/flow", {"handler": "sensorvision"})
+        entry = await self.post(f"{flows}/flow/{form['flow_id']}", connection)
+        if entry["type"] != "create_entry":
+            raise StartError(f"Home Assistant refused the connection: {entry}")
+        _, mirror_flow_id = entry["next_flow"]
+        result = await self.post(f"{flows}/subentries/flow/{mirror_flow_id}", mirror)
+        if result["type"] != "create_entry":
+            raise StartError(f"Home Assistant refused the mirror: {result}")
+        entry_id: str = entry["result"]["entry_id"]
+        return entry_id
+
+
+@asynccontextmanager
+async def home_assistant(folder: Path) -> AsyncIterator[HomeAssistantApi]:
+    """Run a fresh Home Assistant with its demo house until the block ends.
+
+    Args:
+        folder: takes its configuration folder and its log.
+
+    Raises:
+        StartError: it ended at once, or did not serve in time.
+    """
+    port = free_port()
+    config_dir = folder / "homeassistant"
+    furnish(config_dir, port)
+    url = f"http://127.0.0.1:{port}"
+    command = ["-m", "homeassistant", "-c", str(config_dir), "--skip-pip"]
+    log = folder / "homeassistant.log"
+    async with running(command, log) as process:
+        async with aiohttp.ClientSession() as session:
+            await _wait_until_served(process, session, url, log)
+            token = await _onboard(session, url)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            api = HomeAssistantApi(url, session)
+            await _wait_until_running(api)
+            yield api
+
+
+async def _wait_until_served(
+    process: asyncio.subprocess.Process,
+    session: aiohttp.ClientSession,
+    url: str,
+    log: Path,
+) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.returncode is not None:
+            raise StartError(f"Home Assistant ended at once. Its log is {log}")
+        try:
+            async with session.get(f"{url}/api/onboarding") as response:
+                if response.status == 200:
+                    return
+        except aiohttp.ClientError:
+            pass
+        await asyncio.sleep(0.2)
+    raise StartError(f"Home Assistant did not serve in time. Its log is {log}")
+
+
+async def _wait_until_running(api: HomeAssistantApi) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while (await api.get("/api/config"))["state"] != "RUNNING":
+        if time.monotonic() > deadline:
+            raise StartError("Home Assistant did not finish its start in time")
+        await asyncio.sleep(0.2)
+
+
+async def _onboard(session: aiohttp.ClientSession, url: str) -> str:
+    """Make the owner's account, and return a token that lasts for the demo."""
+    client_id = f"{url}/"
+    account = {
+        "name": "Demo",
+        "username": USERNAME,
+        "password": PASSWORD,
+        "client_id": client_id,
+        "language": "en",
+    }
+    async with session.post(f"{url}/api/onboarding/users", json=account) as response:
+        response.raise_for_status()
+        auth_code = (await response.json())["auth_code"]
+    form = {
+        "grant_type": "authorization_code",
+        "code": auth_code,
+        "client_id": client_id,
+    }
+    async with session.post(f"{url}/auth/token", data=form) as response:
+        response.raise_for_status()
+        short_lived = (await response.json())["access_token"]
+    headers = {"Authorization": f"Bearer {short_lived}"}
+    async with aiohttp.ClientSession(headers=headers) as signed_in:
+        token: str = await HomeAssistantApi(url, signed_in).command(
+            "auth/long_lived_access_token", client_name="demo", lifespan=1
+        )
+        return token
+
+
+def stored_names(folder: Path, entry_id: str) -> dict[str, list[str]]:
+    """Return device id and variable by entity key, as the integration stored them."""
+    path = folder / "homeassistant" / ".storage" / f"sensorvision.{entry_id}.names"
+    names: dict[str, list[str]] = json.loads(path.read_text())["data"]["variables"]
+    return names

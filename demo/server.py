@@ -1,0 +1,88 @@
+"""The local SensorVision server of the demo."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+import json
+from pathlib import Path
+
+from .processes import StartError, running
+
+_START_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running sandbox.
+
+    Attributes:
+        url: where its API and its page are.
+        mqtt_url: where its MQTT broker listens.
+        token: token of a device, good for every device of its organisation.
+        username: account that owns the organisation.
+        password: its password.
+        database: the SQLite file that it stores into.
+    """
+
+    url: str
+    mqtt_url: str
+    token: str
+    username: str
+    password: str
+    database: Path
+
+
+@asynccontextmanager
+async def server(folder: Path) -> AsyncIterator[Server]:
+    """Run a fresh sandbox until the block ends.
+
+    Args:
+        folder: takes its database and its log.
+
+    Raises:
+        StartError: it did not say in time where it serves.
+    """
+    database = folder / "sensorvision.sqlite"
+    log = folder / "sensorvision.log"
+    _remove(database)
+    command = [
+        "-m",
+        "sandbox",
+        "--json",
+        "--port",
+        "0",
+        "--mqtt-port",
+        "0",
+        "--database",
+        str(database),
+    ]
+    async with running(command, log, asyncio.subprocess.PIPE) as process:
+        told = json.loads(await _first_line(process) or "null")
+        if told is None:
+            raise StartError(f"The sandbox did not start. Its log is {log}")
+        yield Server(
+            url=told["http"],
+            mqtt_url=told["mqtt"],
+            token=told["token"],
+            username=told["username"],
+            password=told["password"],
+            database=database,
+        )
+
+
+def _remove(database: Path) -> None:
+    """Remove a database with its journals."""
+    for path in database.parent.glob(f"{database.name}*"):
+        path.unlink()
+
+
+async def _first_line(process: asyncio.subprocess.Process) -> bytes:
+    """Return the first line that a process prints, nothing if it does not in time."""
+    if process.stdout is None:
+        return b""
+    try:
+        async with asyncio.timeout(_START_TIMEOUT_S):
+            return await process.stdout.readline()
+    except TimeoutError:
+        return b""
