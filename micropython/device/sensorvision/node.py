@@ -8,6 +8,7 @@ import time
 from machine import WDT, reset
 from micropython import const
 
+from . import __version__
 from .delivery import Delivery
 from .http import HttpClient
 from .outbox import Outbox
@@ -23,6 +24,9 @@ _LONGEST_WIFI_MS = const(25000)
 
 def run() -> None:
     """Run the node until someone interrupts it; reset the board where it can't go on."""
+    firmware = sys.implementation
+    version = ".".join(str(part) for part in firmware.version[:3])
+    print(f"sensorvision {__version__} on {firmware.name} {version}, {firmware._machine}")
     while True:
         try:
             node = Node(load())

@@ -1,0 +1,119 @@
+"""Find out what runs on a board and what lies on its flash."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from micropython.provision.errors import Exit, ProvisionError
+from micropython.provision.mpremote import Board
+
+MIN_VERSION = (1, 23)
+
+# One round trip: the firmware, free bytes, block size, and sizes and hashes of our files.
+_SURVEY = """
+import os, sys, json, hashlib
+def survey(path, found):
+    try:
+        names = list(os.ilistdir(path))
+    except OSError:
+        return
+    for entry in names:
+        name = path + '/' + entry[0]
+        if entry[1] & 0x4000:
+            survey(name, found)
+        else:
+            add(name, found)
+def add(name, found):
+    digest = hashlib.sha256()
+    buffer = bytearray(256)
+    view = memoryview(buffer)
+    size = 0
+    try:
+        with open(name, 'rb') as file:
+            while True:
+                count = file.readinto(buffer)
+                if not count:
+                    break
+                size += count
+                digest.update(view[:count])
+    except OSError:
+        return
+    found[name] = [size, ''.join('%02x' % byte for byte in digest.digest())]
+found = {}
+survey('/sensorvision', found)
+for name in ('/main.py', '/settings.json', '/ca.der'):
+    add(name, found)
+impl = sys.implementation
+flash = os.statvfs('/')
+print(json.dumps([
+    impl.name, list(impl.version[:3]), getattr(impl, '_mpy', 0), getattr(impl, '_machine', ''),
+    flash[3] * flash[0], flash[0], found,
+]))
+"""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file on the board's flash: its size in bytes and its SHA-256."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A board as it was found.
+
+    Attributes:
+        name: of the firmware, `micropython` or a relative of it.
+        version: of the firmware.
+        mpy_version: of the bytecode that it loads, 0 if it loads none.
+        machine: what the firmware was built for.
+        free_bytes: on the flash.
+        block_bytes: the flash's unit of space.
+        files: ours on the flash, by path.
+    """
+
+    name: str
+    version: tuple[int, ...]
+    mpy_version: int
+    machine: str
+    free_bytes: int
+    block_bytes: int
+    files: dict[str, File]
+
+
+def survey(board: Board) -> Survey:
+    """Ask a board about itself.
+
+    Raises:
+        ProvisionError: it does not answer.
+    """
+    name, version, mpy, machine, free_bytes, block_bytes, files = board.ask(_SURVEY)
+    return Survey(
+        name,
+        tuple(version),
+        mpy & 0xFF,
+        machine,
+        free_bytes,
+        block_bytes,
+        {path: File(*about) for path, about in files.items()},
+    )
+
+
+def check_firmware(name: str, version: Sequence[int]) -> None:
+    """Make sure that the port runs on a firmware.
+
+    Raises:
+        ProvisionError: it is older than MicroPython 1.23, or something else.
+    """
+    if name != "micropython":
+        raise ProvisionError(
+            Exit.FIRMWARE,
+            f"The board runs {name}, not MicroPython. Install MicroPython 1.23 or newer on it",
+        )
+    if tuple(version[:2]) < MIN_VERSION:
+        shown = ".".join(str(part) for part in version)
+        raise ProvisionError(
+            Exit.FIRMWARE,
+            f"The board runs MicroPython {shown}, which is too old. Install 1.23 or newer on it",
+        )

@@ -1,0 +1,183 @@
+"""Copy the port and its settings onto a board and see it report."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+import hashlib
+import json
+from pathlib import Path
+import ssl
+from typing import Any
+
+from micropython.provision.errors import Exit, ProvisionError
+from micropython.provision.firmware import Survey
+from micropython.provision.mpremote import Board
+
+SETTINGS_PATH = "/settings.json"
+CA_PATH = "/ca.der"
+
+_PACKAGE = "/sensorvision/"
+
+_REPLACE = """
+import os
+try:
+    os.rename({new!r}, {old!r})
+except OSError:
+    os.remove({old!r})
+    os.rename({new!r}, {old!r})
+"""
+_READ = """
+import json
+with open({path!r}) as file:
+    print(json.dumps(file.read()))
+"""
+_PREPARE = """
+import os
+for path in {directories!r}:
+    try:
+        os.mkdir(path)
+    except OSError:
+        pass
+for path in {stale!r}:
+    os.remove(path)
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to change on a board's flash.
+
+    Attributes:
+        changed: files to copy, by their path on the board.
+        stale: paths of an earlier version's files, which would be loaded first.
+        unchanged: how many files are there already.
+    """
+
+    changed: dict[str, Path]
+    stale: list[str]
+    unchanged: int
+
+
+def plan(files: Mapping[str, Path], survey: Survey) -> Plan:
+    """Compare what goes onto a board with what lies there.
+
+    Raises:
+        ProvisionError: it would not fit.
+    """
+    changed = {
+        target: path
+        for target, path in files.items()
+        if target not in survey.files
+        or survey.files[target].sha256 != hashlib.sha256(path.read_bytes()).hexdigest()
+    }
+    stale = [
+        path for path in survey.files if path.startswith(_PACKAGE) and path not in files
+    ]
+    _check_space(changed, survey)
+    return Plan(changed, stale, len(files) - len(changed))
+
+
+def copy(board: Board, plan: Plan) -> None:
+    """Bring a board's flash up to date.
+
+    Raises:
+        ProvisionError: its flash is full, or it does not answer.
+    """
+    directories = sorted(
+        {
+            str(parent)
+            for target in plan.changed
+            for parent in Path(target).parents
+            if str(parent) != "/"
+        }
+    )
+    prepare = ["exec", _PREPARE.format(directories=directories, stale=plan.stale)]
+    # The program that starts the others comes last.
+    targets = sorted(plan.changed, key=lambda target: target.count("/"), reverse=True)
+    copies = [["cp", str(plan.changed[target]), ":" + target] for target in targets]
+    if plan.changed or plan.stale:
+        board.run(prepare, *copies)
+
+
+def read_settings(board: Board, survey: Survey) -> str | None:
+    """Return the settings that a board has, as text, or None."""
+    if SETTINGS_PATH not in survey.files:
+        return None
+    return str(board.ask(_READ.format(path=SETTINGS_PATH)))
+
+
+def write_settings(board: Board, settings: Mapping[str, Any], directory: Path) -> None:
+    """Put settings on a board in one step, so that a broken cable leaves the old ones.
+
+    Args:
+        board: where to.
+        settings: checked settings.
+        directory: a private one of the host, for their way through mpremote.
+
+    Raises:
+        ProvisionError: its flash is full, or it does not answer.
+    """
+    draft = directory / "settings.json"
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(settings), encoding="utf-8")
+    new = SETTINGS_PATH + ".new"
+    board.run(
+        ["cp", str(draft), ":" + new],
+        ["exec", _REPLACE.format(new=new, old=SETTINGS_PATH)],
+    )
+
+
+def certificate(path: Path) -> bytes:
+    """Return a certificate as boards read it, in DER.
+
+    Raises:
+        ProvisionError: the file can't be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as err:
+        raise ProvisionError(
+            Exit.SETTINGS, f"{path} can't be read: {err.strerror}"
+        ) from err
+    if b"-----BEGIN CERTIFICATE-----" in data:
+        return ssl.PEM_cert_to_DER_cert(data.decode("ascii", errors="replace").strip())
+    return data
+
+
+def reset(board: Board) -> None:
+    """Start the program that lies on a board.
+
+    Raises:
+        ProvisionError: it does not answer.
+    """
+    board.run(["reset"])
+
+
+def report(survey: Survey, show: Callable[[str], None]) -> None:
+    """Say in words what a board is."""
+    version = ".".join(str(part) for part in survey.version)
+    show(
+        f"The board runs MicroPython {version} ({survey.machine}) and has "
+        f"{survey.free_bytes // 1024} KB of flash free."
+    )
+
+
+def _check_space(changed: Mapping[str, Path], survey: Survey) -> None:
+    def blocks(size: int) -> int:
+        return -(-size // survey.block_bytes)
+
+    growth = 0
+    largest = 0
+    for target, path in changed.items():
+        size = blocks(path.stat().st_size)
+        before = survey.files.get(target)
+        growth += size - (blocks(before.size) if before else 0)
+        largest = max(largest, size)
+    # A file that is replaced takes space twice until it is closed; settings take a block.
+    wanted = (growth + largest + 1) * survey.block_bytes if changed else 0
+    if wanted > survey.free_bytes:
+        raise ProvisionError(
+            Exit.FLASH_FULL,
+            f"The board's flash is full: {wanted // 1024} KB are needed and "
+            f"{survey.free_bytes // 1024} KB are free. Delete what you don't need with "
+            "`mpremote rm :FILE`, then flash again",
+        )
