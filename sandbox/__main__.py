@@ -85,7 +85,7 @@ def _device(text: str) -> DeviceSeed:
     return DeviceSeed(device_id, token or None)
 
 
-def _fault(text: str) -> dict[str, object]:
+def _fault(text: str) -> faults.FaultArguments:
     """Read ``NAME[:ARG]``."""
     try:
         arguments = faults.parse(text)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Required, TypedDict
 
 DESCRIPTIONS: Mapping[str, str] = {
     "latency": "The request is handled at once, its answer comes late.",
@@ -124,7 +124,16 @@ class Faults:
         return hits
 
 
-def parse(text: str) -> dict[str, Any]:
+class FaultArguments(TypedDict, total=False):
+    """What `Faults.set` is called with."""
+
+    name: Required[str]
+    times: int
+    path: str
+    seconds: float
+
+
+def parse(text: str) -> FaultArguments:
     """Read a fault from the command line: ``NAME[:ARG[,ARG…]]``.
 
     An argument is ``times=3``, ``path=/api/v1/ingest`` or ``seconds=0.5``; a bare number
@@ -134,17 +143,17 @@ def parse(text: str) -> dict[str, Any]:
         ValueError: It cannot be read.
     """
     name, _, rest = text.partition(":")
-    arguments: dict[str, Any] = {"name": name}
+    arguments = FaultArguments(name=name)
     for part in filter(None, rest.split(",")):
         key, separator, value = part.partition("=")
         if not separator:
             key, value = ("seconds" if name in DELAYS else "times"), part
         if key == "path":
-            arguments[key] = value
+            arguments["path"] = value
         elif key == "times" and value.isdecimal():
-            arguments[key] = int(value)
+            arguments["times"] = int(value)
         elif key == "seconds":
-            arguments[key] = float(value)
+            arguments["seconds"] = float(value)
         else:
             raise ValueError(
                 f"'{part}' in '{text}' is not times=N, seconds=S or path=/PREFIX."

@@ -12,7 +12,14 @@ from .broker import EmbeddedBroker
 from .clock import Clock
 from .faults import Faults
 from .instants import format_us, parse_instant, parse_local, to_us
-from .json_reader import Json, JsonError, Literal, plain_object, read
+from .json_reader import (
+    Json,
+    JsonError,
+    Literal,
+    PlainJson,
+    plain_object,
+    read,
+)
 from .readings import Ingestion, IngestionError, Reading
 from .settings import EMBEDDED, Settings, product_name
 from .store import Store
@@ -132,21 +139,26 @@ class MqttLink:
         writer.close()
         return True
 
-    async def send_command(self, external_id: str, command: str, payload: Json) -> None:
+    async def send_command(
+        self, external_id: str, command: str, payload: PlainJson
+    ) -> None:
         """Hand a command for a device to the broker.
 
         Raises:
-            aiomqtt.MqttError: The broker cannot be reached.
+            ConnectionError: The broker cannot be reached.
         """
         if self._client is None:
-            raise aiomqtt.MqttError("not connected to the broker")
+            raise ConnectionError("MQTT client is not connected")
         message = {
             "command": command,
             "payload": payload,
             "timestamp": format_us(self._clock.now_us()),
         }
         topic = f"{self._prefix()}/devices/{external_id}/commands"
-        await self._client.publish(topic, json.dumps(message), qos=1)
+        try:
+            await self._client.publish(topic, json.dumps(message), qos=1)
+        except aiomqtt.MqttError as err:
+            raise ConnectionError(str(err)) from err
 
     def _prefix(self) -> str:
         """Return the first level of all topics."""

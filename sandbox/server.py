@@ -18,7 +18,8 @@ from .answers import Answer, container_refusal, failure, proxy_page
 from .context import Call, Context
 from .faults import Fault
 from .pipeline import Pipeline, header_map, too_many_requests
-from .routes.own import OWN_ROUTES, is_own_path, refusal
+from .routes.admin import ADMIN_ROUTES, refusal
+from .routes.page import EVENTS_PATH, PAGE_ROUTES, is_own_path, stream_events
 from .routing import NoSuchPath, Router, WrongMethod
 
 KEEP_ALIVE_S = 60
@@ -118,7 +119,7 @@ class HttpServer:
         self.requests: deque[ArrivedRequest] = deque(maxlen=MAX_RECORDED_REQUESTS)
         self._context = context
         self._pipeline = Pipeline(context)
-        self._own = Router(OWN_ROUTES)
+        self._own = Router((*ADMIN_ROUTES, *PAGE_ROUTES))
         self._closing = asyncio.Event()
 
     def make(self) -> web.Server:
@@ -147,6 +148,8 @@ class HttpServer:
     ) -> web.StreamResponse:
         """Answer what belongs to the sandbox, not to the server that it plays."""
         path = request.raw_path.partition("?")[0]
+        if path == EVENTS_PATH:
+            return await stream_events(request, self._context.feed, self._closing)
         if (answer := refusal(request)) is None:
             try:
                 match = self._own.resolve(request.method, tuple(path[1:].split("/")))

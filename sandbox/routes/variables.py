@@ -1,6 +1,6 @@
 """Variables and their values, read back by the device's database id."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 import json
 import re
@@ -17,6 +17,7 @@ from sandbox.store import Device
 _DAY_US = 24 * 3600 * 1_000_000
 _DEFAULT_LATEST, _MAX_LATEST = 100, 1000
 _MAX_DECIMAL_PLACES = 10
+_PLACES = Decimal("0.000001")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
 _COLUMNS = {
     "displayName": "display_name",
@@ -29,7 +30,7 @@ _COLUMNS = {
     "maxValue": "max_value",
 }
 _TEXT_LIMITS = {"displayName": 255, "unit": 50, "icon": 100}
-_TYPE_MISMATCH = "MethodArgumentTypeMismatchException"
+TYPE_MISMATCH = "MethodArgumentTypeMismatchException"
 
 
 def _device(call: Call) -> Device:
@@ -43,7 +44,7 @@ def _device(call: Call) -> Device:
     try:
         uuid_ = str(uuid.UUID(text))
     except ValueError as err:
-        raise RequestFailed(_TYPE_MISMATCH) from err
+        raise RequestFailed(TYPE_MISMATCH) from err
     device = call.context.store.device_by_uuid(uuid_)
     if device is None:
         raise Refused(problem(404, call.path, detail=f"Device not found: {text}"))
@@ -61,7 +62,7 @@ def _variable(call: Call) -> tuple[Device, sqlite3.Row]:
     """
     device, text = _device(call), call.parameters["variable"]
     if not text.isdecimal():
-        raise RequestFailed(_TYPE_MISMATCH)
+        raise RequestFailed(TYPE_MISMATCH)
     found = call.context.store.row(
         "SELECT * FROM variables WHERE device_id = ? AND id = ?", device.id, int(text)
     )
@@ -199,8 +200,13 @@ def span(call: Call, first: str, last: str) -> tuple[int, int]:
             for name, default in ((first, now_us - _DAY_US), (last, now_us))
         )
     except ValueError as err:
-        raise RequestFailed(_TYPE_MISMATCH) from err
+        raise RequestFailed(TYPE_MISMATCH) from err
     return start, end
+
+
+def mean(numbers: Sequence[Decimal]) -> Decimal:
+    """Return the average with the places that every value has."""
+    return (sum(numbers, Decimal()) / len(numbers)).quantize(_PLACES)
 
 
 async def values(call: Call) -> Answer:
@@ -222,7 +228,7 @@ async def latest_values(call: Call) -> Answer:
     _, row = _variable(call)
     text = call.query.get("count", str(_DEFAULT_LATEST))
     if not text.isdecimal():
-        return failure(call.path, _TYPE_MISMATCH)
+        return failure(call.path, TYPE_MISMATCH)
     rows = call.context.store.rows(
         "SELECT * FROM variable_values WHERE variable_id = ?"
         " ORDER BY timestamp DESC, id DESC LIMIT ?",
@@ -247,10 +253,10 @@ async def statistics(call: Call) -> Answer:
     return ok(
         {
             "count": len(numbers),
-            "average": sum(numbers) / len(numbers) if numbers else None,
+            "average": mean(numbers) if numbers else None,
             "min": min(numbers, default=None),
             "max": max(numbers, default=None),
-            "sum": sum(numbers) if numbers else None,
+            "sum": sum(numbers, Decimal()) if numbers else None,
             "startTime": format_us(start),
             "endTime": format_us(end),
         }
