@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+import logging
 import socket
 import struct
 import uuid
@@ -41,6 +42,8 @@ _PORTAL = Answer(
     "text/html;charset=utf-8",
     from_application=False,
 )
+_SILENT = logging.getLogger(f"{__name__}.access")
+_SILENT.disabled = True
 _LINGER_AND_RESET = struct.pack("ii", 1, 0)
 
 
@@ -72,6 +75,7 @@ class _Connection(web.RequestHandler):
             loop=loop,
             keepalive_timeout=KEEP_ALIVE_S,
             auto_decompress=False,
+            access_log=_SILENT,
         )
         self.served = 0
 
