@@ -28,12 +28,12 @@ from .home_assistant import (
     stored_names,
 )
 from .house import CHANGING, CHOSEN, LABEL, LABELLED, LOCK, RUNNING
+from .moves import move
 from .processes import ROOT, StartError
 from .server import Server, server
 
 _FOLDER = ROOT / ".demo"
 _CHECK_TIMEOUT_S = 90
-_MOVE_INTERVAL_S = 2.5
 
 _console = Console(stderr=True)
 
@@ -47,7 +47,7 @@ async def _demo(*, check: bool) -> int:
         entry_id = await _mirror(house, sensorvision)
         board = await stack.enter_async_context(simulated_board(_FOLDER, sensorvision))
         async with asyncio.TaskGroup() as tasks:
-            mover = tasks.create_task(_move(house))
+            mover = tasks.create_task(move(house))
             try:
                 if check:
                     return await _check(house, sensorvision, board, entry_id, mover)
@@ -59,13 +59,7 @@ async def _demo(*, check: bool) -> int:
 
 async def _mirror(house: HomeAssistantApi, sensorvision: Server) -> str:
     """Connect the server and mirror a few entities, some of them by a label."""
-    label = await house.command("config/label_registry/create", name=LABEL)
-    for entity_id in LABELLED:
-        await house.command(
-            "config/entity_registry/update",
-            entity_id=entity_id,
-            labels=[label["label_id"]],
-        )
+    label_id = await house.label(LABEL, LABELLED)
     return await house.add_integration(
         {
             "url": sensorvision.url,
@@ -77,28 +71,10 @@ async def _mirror(house: HomeAssistantApi, sensorvision: Server) -> str:
             "name": "Demo house",
             "target": {
                 "entity_id": [*CHANGING, LOCK],
-                "label_id": [label["label_id"]],
+                "label_id": [label_id],
             },
         },
     )
-
-
-async def _move(house: HomeAssistantApi) -> None:
-    """Use the house, so that what does not change by itself changes too."""
-    step = 0
-    while True:
-        step += 1
-        await house.post(
-            "/api/services/input_number/set_value",
-            {
-                "entity_id": "input_number.target_temperature",
-                "value": 18 + step % 8 * 0.5,
-            },
-        )
-        await house.call_action("switch", "toggle", "switch.decorative_lights")
-        await house.call_action("light", "toggle", "light.bed_light")
-        await house.call_action("lock", "lock" if step % 2 else "unlock", LOCK)
-        await asyncio.sleep(_MOVE_INTERVAL_S)
 
 
 async def _check(

@@ -1,7 +1,7 @@
 """A real Home Assistant, driven through the API that its own frontend uses."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 import json
 from pathlib import Path
@@ -60,6 +60,18 @@ class HomeAssistantApi:
     async def call_action(self, domain: str, action: str, entity_id: str) -> None:
         """Perform an action on an entity."""
         await self.post(f"/api/services/{domain}/{action}", {"entity_id": entity_id})
+
+    async def label(self, name: str, entity_ids: Iterable[str]) -> str:
+        """Make a label, put it on entities of the registry and return its id."""
+        label = await self.command(
+            "config/label_registry/create", name=name, icon="mdi:cloud-upload"
+        )
+        label_id: str = label["label_id"]
+        for entity_id in entity_ids:
+            await self.command(
+                "config/entity_registry/update", entity_id=entity_id, labels=[label_id]
+            )
+        return label_id
 
     async def add_integration(
         self, connection: dict[str, Any], mirror: dict[str, Any]

@@ -7,6 +7,7 @@ from typing import Any, override
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
@@ -34,11 +35,13 @@ from .client import (
     CertificateError,
     HostNotFoundError,
     NetworkError,
+    NotHttpError,
     NotSensorVisionError,
     PermissionDeniedError,
     RedirectError,
     RequestTimeoutError,
     SensorVisionError,
+    Timeouts,
     ValidationError,
 )
 from .client.http import normalize_url
@@ -50,6 +53,9 @@ from .const import (
     MAX_PREFIX_CHARS,
     SUBENTRY_TYPE_MIRROR,
 )
+
+# A person waits for the form.
+_TIMEOUTS = Timeouts(connect_s=10, read_s=15, total_s=20)
 
 _PREFIX = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_PREFIX_CHARS}}}")
 
@@ -81,6 +87,7 @@ _MIRROR_SCHEMA = vol.Schema(
 _ERRORS: tuple[tuple[type[SensorVisionError], str, str], ...] = (
     (HostNotFoundError, CONF_URL, "host_not_found"),
     (CertificateError, CONF_VERIFY_SSL, "certificate"),
+    (NotHttpError, CONF_URL, "not_http"),
     (RequestTimeoutError, CONF_URL, "timeout"),
     (NetworkError, CONF_URL, "cannot_connect"),
     (AuthenticationError, CONF_API_KEY, "invalid_auth"),
@@ -119,8 +126,10 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
                     CONF_URL: str(url),
                     CONF_API_KEY: check_token(user_input[CONF_API_KEY]),
                 }
+                # A form that was left open elsewhere must not stand in the way.
                 await self.async_set_unique_id(
-                    f"{url.host}:{url.port}{url.path}#{user_input[CONF_PREFIX]}"
+                    f"{url.host}:{url.port}{url.path}#{user_input[CONF_PREFIX]}",
+                    raise_on_progress=False,
                 )
                 self._abort_if_unique_id_configured()
                 errors, placeholders["message"] = await _try_connection(self.hass, data)
@@ -171,6 +180,9 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
                     for field, error in errors.items()
                 }
                 if not errors:
+                    if data == entry.data and entry.state is ConfigEntryState.LOADED:
+                        # Nothing changes, so that nobody else would say it.
+                        entry.runtime_data.reconnect()
                     return self.async_update_and_abort(entry, data=data)
         return self.async_show_form(
             step_id="reauth_confirm",
@@ -245,6 +257,7 @@ async def _try_connection(
         data[CONF_URL],
         api_key=data[CONF_API_KEY],
         session=async_get_clientsession(hass, data[CONF_VERIFY_SSL]),
+        timeouts=_TIMEOUTS,
     )
     try:
         await client.probe(data[CONF_PREFIX])
@@ -259,7 +272,7 @@ async def _try_connection(
 async def _suggest_prefix(hass: HomeAssistant) -> str:
     """Return a prefix that nobody else is likely to have, and that stays the same."""
     suffix = (await instance_id.async_get(hass))[:4]
-    name = slugify(hass.config.location_name) or "home"
+    name = slugify(hass.config.location_name, separator="-") or "home"
     return f"{name[: MAX_PREFIX_CHARS - len(suffix) - 1]}-{suffix}"
 
 

@@ -27,7 +27,7 @@ class SensorVisionEntity(Entity):
             entry_type=DeviceEntryType.SERVICE,
             identifiers={(DOMAIN, entry.entry_id)},
             manufacturer="SensorVision",
-            name=entry.title,
+            name="SensorVision",
             configuration_url=entry.data[CONF_URL],
         )
 
