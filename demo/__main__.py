@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from importlib.metadata import version
 import json
 from pathlib import Path
 import signal
@@ -29,6 +28,7 @@ from .home_assistant import (
 )
 from .house import CHANGING, CHOSEN, LABEL, LABELLED, LOCK, RUNNING
 from .moves import move
+from .parts import require_home_assistant, require_micropython
 from .processes import ROOT, StartError
 from .server import Server, server
 
@@ -85,7 +85,9 @@ async def _check(
     mover: asyncio.Task[None],
 ) -> int:
     """Wait until all have delivered often enough, stop the house, and compare."""
-    await _require_real_parts(house, board)
+    core = await require_home_assistant(house)
+    firmware = require_micropython(await board.wait_for_line("sensorvision "))
+    _console.print(f"Home Assistant {core}, MicroPython {firmware}")
     deadline = time.monotonic() + _CHECK_TIMEOUT_S
     verdict = await _verdict(house, sensorvision, entry_id)
     while not (verdict.delivered == verdict.entities and verdict.board_readings):
@@ -105,19 +107,6 @@ async def _check(
         _console.print(f"The last state of {entity_id} is not what is stored.")
     print(json.dumps(verdict.as_json()))
     return 0 if verdict.is_good else 1
-
-
-async def _require_real_parts(house: HomeAssistantApi, board: SimulatedBoard) -> None:
-    """Make sure that it is Home Assistant and MicroPython that report.
-
-    Raises:
-        StartError: it is something else.
-    """
-    core = (await house.get("/api/config"))["version"]
-    if core != version("homeassistant"):
-        raise StartError(f"This is not the installed Home Assistant: {core!r}")
-    line = await board.wait_for_line("micropython")
-    _console.print(f"Home Assistant {core}, board: {line}")
 
 
 async def _verdict(
