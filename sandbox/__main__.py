@@ -8,6 +8,7 @@ from pathlib import Path
 import signal
 import ssl
 import sys
+from urllib.parse import quote
 
 from . import faults
 from .fixtures import modes_of
@@ -128,20 +129,27 @@ def _announcement(sandbox: Sandbox, options: argparse.Namespace) -> str:
     account = sandbox.account()
     if options.json:
         return json.dumps({**addresses, **account})
-    return (
-        "SensorVision sandbox is ready.\n\n"
-        f"  Live page and API   {sandbox.url}\n"
-        f"  MQTT broker         {sandbox.mqtt_url or 'off'}\n"
-        f"  Device              {account['device']}\n"
-        f"  Device token        {account['token']}\n"
-        f"  Account             {account['username']} / {account['password']}\n\n"
-        "Send a first reading:\n\n"
-        f"  curl {sandbox.url}/api/v1/ingest/{account['device']} \\\n"
-        f"    -H 'X-API-Key: {account['token']}' \\\n"
-        "    -H 'Content-Type: application/json' \\\n"
-        "    -d '{\"temperature\": 21.5}'\n\n"
-        "Ctrl-C stops it."
-    )
+    lines = [
+        "SensorVision sandbox is ready.",
+        "",
+        f"  Live page and API   {sandbox.url}",
+        f"  MQTT broker         {sandbox.mqtt_url or 'off'}",
+        f"  Account             {account['username']} / {account['password']}",
+    ]
+    if account["token"] is not None:
+        device = quote(account["device"] or "", safe="")
+        lines += [
+            f"  Device              {account['device']}",
+            f"  Device token        {account['token']}",
+            "",
+            "Send a first reading:",
+            "",
+            f"  curl {sandbox.url}/api/v1/ingest/{device} \\",
+            f"    -H 'X-API-Key: {account['token']}' \\",
+            "    -H 'Content-Type: application/json' \\",
+            "    -d '{\"temperature\": 21.5}'",
+        ]
+    return "\n".join([*lines, "", "Ctrl-C stops it."])
 
 
 async def _serve(options: argparse.Namespace) -> None:

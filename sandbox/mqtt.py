@@ -107,11 +107,13 @@ class MqttLink:
 
     async def stop(self) -> None:
         """Disconnect and stop the embedded broker."""
+        task, self._task = self._task, None
+        if task is None:
+            return
         self._faults.on_change.remove(self.apply_changes)
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
         if self._embedded is not None:
             await self._embedded.stop()
 
@@ -122,7 +124,7 @@ class MqttLink:
             self._changed.set()
 
     async def settle(self) -> None:
-        """Wait until the last change is in force, but not for ever."""
+        """Wait until the last change is in force, or the broker has failed to let it."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._settled.wait(), _SETTLE_S)
 
@@ -186,6 +188,7 @@ class MqttLink:
                 await self._listen(topic)
             except aiomqtt.MqttError as err:
                 _LOGGER.debug("No session with the broker %s: %s", self.url, err)
+                self._settled.set()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), _RECONNECT_S)
 

@@ -88,11 +88,11 @@ class Sandbox:
         """Where the MQTT broker answers, None without one."""
         return self.context.mqtt.url if self.context.mqtt else None
 
-    def account(self) -> dict[str, str]:
-        """Return the first account with its first device, for printing."""
+    def account(self) -> dict[str, str | None]:
+        """Return the first account with its first device, if it has one, for printing."""
         row = self.store.row(
             "SELECT username, password, external_id, api_token FROM users"
-            " JOIN devices USING (organization_id) ORDER BY users.id, devices.id"
+            " LEFT JOIN devices USING (organization_id) ORDER BY users.id, devices.id"
         )
         keys = ("username", "password", "device", "token")
         return dict(zip(keys, row or (), strict=True))
@@ -122,9 +122,13 @@ class Sandbox:
         traceback: TracebackType | None,
     ) -> None:
         """Stop listening and close the database."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop listening and close the database; does nothing twice."""
         if self.context.mqtt is not None:
             await self.context.mqtt.stop()
+        self._server.close()
         if self._runner is not None:
-            self._server.close()
             await self._runner.cleanup()
         self.store.close()
