@@ -8,13 +8,15 @@ from .runtime import Runtime, SensorVisionConfigEntry, names_store
 
 PLATFORMS: list[Platform] = [Platform.BINARY_SENSOR, Platform.SENSOR]
 
+PACE = Pace()
+
 
 async def async_setup_entry(
     hass: HomeAssistant, entry: SensorVisionConfigEntry
 ) -> bool:
     """Start mirroring, whether or not the server answers now."""
     stored_names = await names_store(hass, entry.entry_id).async_load()
-    entry.runtime_data = Runtime(hass, entry, stored_names, Pace())
+    entry.runtime_data = Runtime(hass, entry, stored_names, PACE)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.runtime_data.start()
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
@@ -42,4 +44,4 @@ async def _async_entry_updated(
     hass: HomeAssistant, entry: SensorVisionConfigEntry
 ) -> None:
     """Take over new, changed and removed mirrors and a new credential."""
-    await entry.runtime_data.entry_updated()
+    entry.runtime_data.entry_updated()

@@ -91,11 +91,16 @@ def _parse(text: str) -> int | float | None:
 def _number_by_word(state: State) -> int | SkipReason:
     words = _NUMBER_BY_WORD_OF_DOMAIN.get(state.domain, _NUMBER_BY_WORD)
     number = words.get(state.state)
-    options = state.attributes.get("options") or ()
     if (
         number is None
         or state.domain in _MANY_WORDED_DOMAINS
-        or any(option not in words for option in options)
+        or any(option not in tuple(words) for option in _options(state))
     ):
         return SkipReason.TEXT
     return number
+
+
+def _options(state: State) -> list[object]:
+    """Return what an enum may say, of an attribute that may hold anything."""
+    options = state.attributes.get("options")
+    return options if isinstance(options, list) else []

@@ -26,6 +26,7 @@ class Mirror:
         hass: Home Assistant.
         names: where each entity's numbers go.
         accept: takes the readings, in the event loop and at once.
+        came_or_went: called when a followed entity appears or disappears.
 
     Attributes:
         skipped: how many states were not sent, by reason.
@@ -36,12 +37,14 @@ class Mirror:
         hass: HomeAssistant,
         names: Names,
         accept: Callable[[Iterable[Reading]], None],
+        came_or_went: Callable[[], None],
     ) -> None:
         """Follow nothing yet."""
         self.skipped: Counter[SkipReason] = Counter()
         self._hass = hass
         self._names = names
         self._accept = accept
+        self._came_or_went = came_or_went
         self._addresses: dict[str, Address] = {}
         self._unsubscribe: CALLBACK_TYPE | None = None
 
@@ -79,6 +82,8 @@ class Mirror:
     @callback
     def _state_changed(self, event: Event[EventStateChangedData]) -> None:
         old, new = event.data["old_state"], event.data["new_state"]
+        if old is None or new is None:
+            self._came_or_went()
         if new is None or (old and old.last_changed == new.last_changed):
             # Gone, or nothing but an attribute has changed.
             return

@@ -14,6 +14,9 @@ from .client.protocol import (
 
 _UNIT_SLUGS = {"%": "pct"}
 
+# What Home Assistant makes of a text that nothing is left of.
+_SLUG_OF_NOTHING = slugify("-")
+
 
 @dataclass(frozen=True)
 class Described:
@@ -71,6 +74,10 @@ class Names:
         self._taken_devices = set(self._devices.values())
         self._taken_addresses = set(self._addresses.values())
 
+    def __len__(self) -> int:
+        """Return how many entities have got a name."""
+        return len(self._addresses)
+
     def as_stored(self) -> StoredNames:
         """Return what is to be kept on disk."""
         return StoredNames(
@@ -98,8 +105,8 @@ class Names:
         key = entity.device_key or entity.key
         if known := self._devices.get(key):
             return known
-        name = entity.device_name or entity.name or entity.object_id
-        wanted = f"{self._prefix}.{slugify(name)}"
+        name = _slug(entity.device_name) or _slug(entity.name)
+        wanted = f"{self._prefix}.{name or slugify(entity.object_id)}"
         device_id = next(
             candidate
             for candidate in _with_suffixes(wanted, MAX_DEVICE_ID_CHARS)
@@ -112,15 +119,21 @@ class Names:
 
 def _variable_name(entity: Described) -> str:
     """Return the slug of the entity's own name, else device class, else object id."""
-    slug = slugify(entity.name)
+    slug = _slug(entity.name)
     if entity.device_name:
         # Integrations of the old kind repeat the device's name in the entity's.
         slug = slug.removeprefix(f"{slugify(entity.device_name)}_")
-    slug = slug or slugify(entity.device_class) or slugify(entity.object_id)
+    slug = slug or _slug(entity.device_class) or slugify(entity.object_id)
     if slug in RESERVED_VARIABLE_LIMITS:
-        unit = _UNIT_SLUGS.get(entity.unit or "", slugify(entity.unit))
+        unit = _UNIT_SLUGS.get(entity.unit or "", _slug(entity.unit))
         return f"{slug}_{unit or 'value'}"
     return slug
+
+
+def _slug(text: str | None) -> str:
+    """Return a slug, empty if there is no letter or digit in the text."""
+    slug = slugify(text)
+    return "" if slug == _SLUG_OF_NOTHING else slug
 
 
 def _with_suffixes(name: str, max_chars: int) -> Iterator[str]:

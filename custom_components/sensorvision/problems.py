@@ -1,6 +1,7 @@
 """Show what a person can mend as repair issues, for as long as it lasts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -8,6 +9,14 @@ from homeassistant.helpers import issue_registry as ir
 
 from .client.delivery import Status
 from .const import DOMAIN
+
+
+class Missing(NamedTuple):
+    """What a mirror's choice holds and Home Assistant no longer has."""
+
+    subentry_id: str
+    title: str
+    names: tuple[str, ...]
 
 
 class Problems:
@@ -42,14 +51,13 @@ class Problems:
         )
 
     @callback
-    def show_missing(self, missing: Mapping[str, tuple[str, ...]]) -> None:
+    def show_missing(self, missing: Iterable[Missing]) -> None:
         """Show the mirrors whose choice holds things that no longer exist."""
         self._show(
             "target_missing",
             {
-                mirror: {"mirror": mirror, "missing": ", ".join(names)}
-                for mirror, names in missing.items()
-                if names
+                subentry_id: {"mirror": title, "missing": ", ".join(names)}
+                for subentry_id, title, names in missing
             },
         )
 

@@ -5,9 +5,15 @@ from collections.abc import Callable, Iterable
 import logging
 from typing import Any
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
-from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.core import (
+    CALLBACK_TYPE,
+    CoreState,
+    Event,
+    HomeAssistant,
+    callback,
+)
 from homeassistant.helpers import (
     area_registry as ar,
     device_registry as dr,
@@ -26,7 +32,7 @@ from .client.outbox import Outbox, Reading
 from .const import CONF_PREFIX, CONF_TARGET, DOMAIN, SUBENTRY_TYPE_MIRROR
 from .mirror import Mirror
 from .names import Names, StoredNames
-from .problems import Problems
+from .problems import Missing, Problems
 from .selection import select
 
 type SensorVisionConfigEntry = ConfigEntry[Runtime]
@@ -85,7 +91,6 @@ class Runtime:
         )
         self._connection = _connection(entry)
         self._delivery = self._make_delivery()
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def status(self) -> Status:
@@ -112,22 +117,31 @@ class Runtime:
         self._resolver.async_shutdown()
         for mirror in self.mirrors.values():
             mirror.stop()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
         self._problems.clear()
-        await self._stop_delivery()
         await self._store.async_save(self._names.as_stored())
 
-    async def entry_updated(self) -> None:
-        """Take over changed mirrors or a changed connection; nothing waiting is lost."""
-        if (connection := _connection(self._entry)) != self._connection:
-            self._connection = connection
-            await self._stop_delivery()
-            status = self.status
-            self._delivery = self._make_delivery()
-            self.status.delivered = status.delivered
-            self.status.last_delivered = status.last_delivered
-            self.status.refused = status.refused
-            self._start_delivery()
+    @callback
+    def entry_updated(self) -> None:
+        """Take over changed mirrors or a changed connection."""
+        if _connection(self._entry) != self._connection:
+            self.reconnect()
         self._resolve()
+
+    @callback
+    def reconnect(self) -> None:
+        """Begin to deliver anew, as the entry says now; nothing waiting is lost."""
+        self._connection = _connection(self._entry)
+        # It puts back what it was about to send.
+        self._task.cancel()
+        status = self.status
+        self._delivery = self._make_delivery()
+        self.status.is_connected = status.is_connected
+        self.status.delivered = status.delivered
+        self.status.last_delivered = status.last_delivered
+        self.status.refused = status.refused
+        self._start_delivery()
 
     @callback
     def add_listener(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
@@ -155,12 +169,6 @@ class Runtime:
             self._hass, self._delivery.run(), f"{DOMAIN} delivery"
         )
 
-    async def _stop_delivery(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-
     @callback
     def _accept(self, readings: Iterable[Reading]) -> None:
         self.outbox.append(readings)
@@ -170,9 +178,16 @@ class Runtime:
     def _status_changed(self) -> None:
         if self.status.is_credential_refused:
             self._entry.async_start_reauth(self._hass)
+        elif self.status.is_connected:
+            self._end_reauth()
         self._problems.show_delivery(self.status)
         for listener in self._listeners:
             listener()
+
+    def _end_reauth(self) -> None:
+        """Ask no more for another token: the server takes the one there is."""
+        for flow in self._entry.async_get_active_flows(self._hass, {SOURCE_REAUTH}):
+            self._hass.config_entries.flow.async_abort(flow["flow_id"])
 
     @callback
     def _started(self, _hass: HomeAssistant) -> None:
@@ -212,19 +227,27 @@ class Runtime:
         }
         for subentry_id in self.mirrors.keys() - subentries.keys():
             self.mirrors.pop(subentry_id).stop()
+        named = len(self._names)
         taken: frozenset[str] = frozenset()
-        missing: dict[str, tuple[str, ...]] = {}
+        missing: list[Missing] = []
         for subentry_id, subentry in subentries.items():
             selection = select(self._hass, subentry.data[CONF_TARGET])
             mirror = self.mirrors.setdefault(
-                subentry_id, Mirror(self._hass, self._names, self._accept)
+                subentry_id,
+                Mirror(
+                    self._hass,
+                    self._names,
+                    self._accept,
+                    self._resolver.async_schedule_call,
+                ),
             )
             mirror.follow(selection.entity_ids - taken)
             taken |= selection.entity_ids
-            if self._hass.is_running:
-                missing[subentry.title] = selection.missing
+            if selection.missing and self._hass.state is CoreState.running:
+                missing.append(Missing(subentry_id, subentry.title, selection.missing))
         self._problems.show_missing(missing)
-        self._store.async_delay_save(self._names.as_stored, _SAVE_NAMES_AFTER_S)
+        if len(self._names) > named:
+            self._store.async_delay_save(self._names.as_stored, _SAVE_NAMES_AFTER_S)
 
 
 def _connection(entry: ConfigEntry) -> tuple[Any, ...]:

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from homeassistant.const import (
+    ATTR_DEVICE_CLASS,
+    ATTR_FRIENDLY_NAME,
+    ATTR_UNIT_OF_MEASUREMENT,
+)
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.target import (
@@ -63,17 +68,17 @@ def describe(hass: HomeAssistant, entity_id: str) -> Described:
     """Collect what an entity is named after."""
     object_id = entity_id.partition(".")[2]
     state = hass.states.get(entity_id)
-    attributes = state.attributes if state else {}
+    attributes: Mapping[str, Any] = state.attributes if state else {}
     entry = er.async_get(hass).async_get(entity_id)
     if entry is None:
         return Described(
             key=entity_id,
             device_key=None,
             device_name=None,
-            name=state.name if state else None,
-            device_class=attributes.get("device_class"),
+            name=_text(attributes, ATTR_FRIENDLY_NAME),
+            device_class=_text(attributes, ATTR_DEVICE_CLASS),
             object_id=object_id,
-            unit=attributes.get("unit_of_measurement"),
+            unit=_text(attributes, ATTR_UNIT_OF_MEASUREMENT),
         )
     device = dr.async_get(hass).async_get(entry.device_id) if entry.device_id else None
     return Described(
@@ -90,3 +95,9 @@ def describe(hass: HomeAssistant, entity_id: str) -> Described:
 def _is_own(registry: er.EntityRegistry, entity_id: str) -> bool:
     entry = registry.async_get(entity_id)
     return entry is not None and entry.platform == DOMAIN
+
+
+def _text(attributes: Mapping[str, Any], key: str) -> str | None:
+    """Return an attribute if it is a text: anybody can set it to anything."""
+    value = attributes.get(key)
+    return value if isinstance(value, str) else None

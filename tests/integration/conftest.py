@@ -1,0 +1,110 @@
+"""A Home Assistant core, a server, and an entry that connects the two."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+from aiohttp.resolver import AsyncResolver
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentryData
+from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import aiohttp_client
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+# Imported here, or the plugin's own folder of custom components is the one that is found.
+import custom_components.sensorvision
+from custom_components.sensorvision.client.delivery import Pace
+from custom_components.sensorvision.client.http import RetryPolicy
+from custom_components.sensorvision.const import CONF_PREFIX, DOMAIN
+from sandbox import Sandbox, Settings
+
+from .house import House
+
+TOKEN = "11111111-1111-4111-8111-111111111111"
+PREFIX = "home"
+SETTINGS = Settings(fixtures="contract", broker=None)
+
+_FAST = Pace(
+    window_s=0.01,
+    spacing_s=0,
+    backoff=RetryPolicy(first_delay_s=0.02, max_delay_s=0.05),
+    refused_device_s=0.1,
+    refused_credential_s=0.1,
+)
+
+type SetUp = Callable[..., Awaitable[MockConfigEntry]]
+
+
+@pytest.fixture(autouse=True)
+def _our_integration(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let a core find the integration, and let the integration not dawdle."""
+    if "hass" in request.fixturenames:
+        request.getfixturevalue("enable_custom_integrations")
+    monkeypatch.setattr(custom_components.sensorvision, "PACE", _FAST)
+    monkeypatch.setattr(
+        custom_components.sensorvision.runtime, "_RESOLVE_AFTER_S", 0.01
+    )
+
+
+@pytest.fixture(autouse=True)
+def mock_zeroconf_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each core a resolver of its own, where the plugin lets all share one.
+
+    The first core to stop would close it for the others.
+    """
+    monkeypatch.setattr(aiohttp_client, "_async_make_resolver", _Resolver)
+
+
+class _Resolver(AsyncResolver):
+    """The core's resolver without mDNS, which needs the network."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        super().__init__()
+        self.real_close = self.close
+
+
+@pytest.fixture
+async def sandbox(hass: HomeAssistant) -> AsyncGenerator[Sandbox]:
+    """Run a server in which the token belongs to one of two organisations.
+
+    All entries are unloaded while it still runs.
+    """
+    async with Sandbox(SETTINGS) as sandbox:
+        yield sandbox
+        for entry in hass.config_entries.async_entries(DOMAIN):
+            if entry.state is ConfigEntryState.LOADED:
+                assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+def house(hass: HomeAssistant) -> House:
+    """Return a house to put devices and entities into."""
+    return House(hass)
+
+
+@pytest.fixture
+def set_up(hass: HomeAssistant, sandbox: Sandbox) -> SetUp:
+    """Return a function that sets an entry up with some mirrors."""
+
+    async def set_up(*mirrors: ConfigSubentryData, **changes: str) -> MockConfigEntry:
+        data = connection(sandbox.url) | changes
+        entry = MockConfigEntry(
+            domain=DOMAIN, title="127.0.0.1", data=data, subentries_data=mirrors
+        )
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        return entry
+
+    return set_up
+
+
+def connection(url: str) -> dict[str, Any]:
+    """Return what a person enters to connect a server."""
+    return {
+        CONF_URL: url,
+        CONF_API_KEY: TOKEN,
+        CONF_PREFIX: PREFIX,
+        CONF_VERIFY_SSL: True,
+    }

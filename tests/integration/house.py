@@ -1,0 +1,124 @@
+"""A house full of devices, and what arrives of it at the server."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from types import MappingProxyType
+from typing import Any
+
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigSubentry,
+    ConfigSubentryData,
+)
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.sensorvision.const import CONF_TARGET, SUBENTRY_TYPE_MIRROR
+from sandbox import Sandbox
+
+_PLATFORM = "some_platform"
+_DEADLINE_S = 5
+_POLL_S = 0.01
+
+
+class House:
+    """The devices and entities of another integration."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Start with an empty house."""
+        self._hass = hass
+        self._entry = MockConfigEntry(domain=_PLATFORM)
+        self._entry.add_to_hass(hass)
+
+    def device(
+        self,
+        name: str,
+        *,
+        area_id: str | None = None,
+        name_by_user: str | None = None,
+    ) -> dr.DeviceEntry:
+        """Add a device, placed and called as a person would."""
+        registry = dr.async_get(self._hass)
+        device = registry.async_get_or_create(
+            config_entry_id=self._entry.entry_id,
+            identifiers={(_PLATFORM, name)},
+            name=name,
+        )
+        changed = registry.async_update_device(
+            device.id, area_id=area_id, name_by_user=name_by_user
+        )
+        return changed or device
+
+    def entity(
+        self,
+        entity_id: str,
+        state: str,
+        *,
+        device: dr.DeviceEntry | None = None,
+        original_name: str | None = None,
+        original_device_class: str | None = None,
+        entity_category: EntityCategory | None = None,
+        hidden_by: er.RegistryEntryHider | None = None,
+        name: str | None = None,
+        area_id: str | None = None,
+        labels: Iterable[str] = (),
+    ) -> None:
+        """Add an entity with its state; the last three are what a person gives it."""
+        registry = er.async_get(self._hass)
+        domain, _, object_id = entity_id.partition(".")
+        entry = registry.async_get_or_create(
+            domain,
+            _PLATFORM,
+            object_id,
+            suggested_object_id=object_id,
+            config_entry=self._entry,
+            device_id=device.id if device else None,
+            original_name=original_name,
+            original_device_class=original_device_class,
+            entity_category=entity_category,
+            hidden_by=hidden_by,
+        )
+        assert entry.entity_id == entity_id
+        registry.async_update_entity(
+            entity_id, name=name, area_id=area_id, labels=set(labels)
+        )
+        self._hass.states.async_set(entity_id, state)
+
+
+def mirror(title: str = "All", /, **target: list[str]) -> ConfigSubentryData:
+    """Return a mirror of a target, such as `entity_id=["sensor.x"]`."""
+    return ConfigSubentryData(
+        data={CONF_TARGET: target},
+        subentry_type=SUBENTRY_TYPE_MIRROR,
+        title=title,
+        unique_id=None,
+    )
+
+
+def numbers(sandbox: Sandbox, device_id: str, variable: str) -> list[float]:
+    """Return the numbers that a variable has at the server, oldest first."""
+    return [float(stored.value) for stored in sandbox.store.values(device_id, variable)]
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for a condition; that it never comes true fails the test."""
+    async with asyncio.timeout(_DEADLINE_S):
+        while not condition():  # noqa: ASYNC110 - the other side has no event for it
+            await asyncio.sleep(_POLL_S)
+
+
+def add_mirror(
+    hass: HomeAssistant, entry: ConfigEntry, mirror: ConfigSubentryData
+) -> None:
+    """Add a mirror to an entry that runs."""
+    hass.config_entries.async_add_subentry(
+        entry,
+        ConfigSubentry(
+            data=MappingProxyType(mirror["data"]),
+            subentry_type=mirror["subentry_type"],
+            title=mirror["title"],
+            unique_id=None,
+        ),
+    )

@@ -1,0 +1,369 @@
+"""Connecting a server: what a person enters, and what is wrong with it."""
+
+import asyncio
+from collections.abc import Generator
+from dataclasses import replace
+import logging
+from queue import SimpleQueue
+import socket
+import ssl
+from threading import Thread
+from typing import Any
+from unittest.mock import ANY
+
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntryState,
+    ConfigFlowResult,
+    FlowType,
+)
+from homeassistant.const import CONF_API_KEY, CONF_NAME, CONF_URL, CONF_VERIFY_SSL
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+import trustme
+
+from custom_components.sensorvision import config_flow
+from custom_components.sensorvision.client import Timeouts
+from custom_components.sensorvision.const import CONF_PREFIX, CONF_TARGET, DOMAIN
+from sandbox import Mode, Sandbox
+
+from .conftest import PREFIX, SETTINGS, TOKEN, connection
+from .house import House, numbers, until
+
+UNKNOWN_TOKEN = "99999999-9999-4999-8999-999999999999"
+
+
+async def _submit(hass: HomeAssistant, user_input: dict[str, Any]) -> ConfigFlowResult:
+    """Open the form and send it."""
+    form = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
+    assert form["type"] is FlowResultType.FORM
+    assert form["step_id"] == "user"
+    assert not form["errors"]
+    return await hass.config_entries.flow.async_configure(form["flow_id"], user_input)
+
+
+async def _correct(
+    hass: HomeAssistant, form: ConfigFlowResult, user_input: dict[str, Any]
+) -> None:
+    """Send the same form once more, as it should be."""
+    assert form["type"] is FlowResultType.FORM
+    created = await hass.config_entries.flow.async_configure(
+        form["flow_id"], user_input
+    )
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_newcomer_connects_a_server_and_adds_a_mirror(
+    hass: HomeAssistant, sandbox: Sandbox, house: House
+) -> None:
+    """The form leads to the entry, the entry to the first mirror, that to readings."""
+    house.entity("sensor.tank", "70")
+    created = await _submit(hass, connection(f"{sandbox.url}/"))
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+    assert created["title"] == "127.0.0.1"
+    assert created["data"] == connection(sandbox.url)
+    assert not sandbox.store.values("home")
+
+    flow_type, flow_id = created["next_flow"]
+    assert flow_type is FlowType.CONFIG_SUBENTRIES_FLOW
+    mirrored = await hass.config_entries.subentries.async_configure(
+        flow_id, {CONF_NAME: "Tanks", CONF_TARGET: {"entity_id": ["sensor.tank"]}}
+    )
+    assert mirrored["type"] is FlowResultType.CREATE_ENTRY
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    [subentry] = entry.subentries.values()
+    assert (subentry.title, dict(subentry.data)) == (
+        "Tanks",
+        {CONF_TARGET: {"entity_id": ["sensor.tank"]}},
+    )
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+
+
+@pytest.mark.parametrize(
+    ("location_name", "begins_with"),
+    [
+        ("Test home", "test-home-"),
+        ("家" * 100, "jia"),
+        ("🏠", "unknown-"),
+        ("", "home-"),
+    ],
+)
+async def test_suggested_prefix_can_be_taken_as_it_is(
+    hass: HomeAssistant, sandbox: Sandbox, location_name: str, begins_with: str
+) -> None:
+    """It is the home's name with a tail of its own, and always the same."""
+    await hass.config.async_update(location_name=location_name)
+    suggested = [await _suggested_prefix(hass) for _ in range(2)]
+    assert suggested[0] == suggested[1]
+    assert suggested[0].startswith(begins_with)
+    created = await _submit(hass, connection(sandbox.url) | {CONF_PREFIX: suggested[0]})
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def _suggested_prefix(hass: HomeAssistant) -> str:
+    form = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
+    assert form["data_schema"]
+    [suggested] = [
+        key.description["suggested_value"]
+        for key in form["data_schema"].schema
+        if key == CONF_PREFIX
+    ]
+    assert isinstance(suggested, str)
+    return suggested
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [
+        *(
+            ({CONF_URL: url}, {CONF_URL: "invalid_url"})
+            for url in (
+                "",
+                "sensors.example",
+                "ftp://sensors.example",
+                "http://",
+                "http://[::1",
+                "http://sensors.example:99999",
+                "http://sensors.example/?q=1",
+                "http://sensors.example/#top",
+                "http://user:secret@sensors.example",
+            )
+        ),
+        *(
+            ({CONF_API_KEY: token}, {CONF_API_KEY: "invalid_token"})
+            for token in ("", "secret", TOKEN[:-1], "A" + TOKEN[1:], f"{TOKEN} {TOKEN}")
+        ),
+        *(
+            ({CONF_PREFIX: prefix}, {CONF_PREFIX: "invalid_prefix"})
+            for prefix in ("", "a b", "a.b", "ä", "home\n", "x" * 25)
+        ),
+        (
+            {CONF_URL: "x", CONF_API_KEY: "x", CONF_PREFIX: "."},
+            {
+                CONF_URL: "invalid_url",
+                CONF_API_KEY: "invalid_token",
+                CONF_PREFIX: "invalid_prefix",
+            },
+        ),
+        (
+            {CONF_URL: "http://nowhere.invalid"},
+            {CONF_URL: "host_not_found"},
+        ),
+        ({CONF_API_KEY: UNKNOWN_TOKEN}, {CONF_API_KEY: "invalid_auth"}),
+        ({CONF_PREFIX: "dev-b"}, {CONF_PREFIX: "prefix_taken"}),
+    ],
+)
+async def test_wrong_field_is_named_and_can_be_corrected(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    changes: dict[str, str],
+    errors: dict[str, str],
+) -> None:
+    """Each mistake has its own message beside its own field."""
+    right = connection(sandbox.url)
+    form = await _submit(hass, right | changes)
+    assert form["errors"] == errors
+    await _correct(hass, form, right)
+
+
+@pytest.mark.parametrize(
+    ("fault", "errors"),
+    [
+        ("html_200", {CONF_URL: "not_sensorvision"}),
+        ("http_301", {CONF_URL: "redirect"}),
+        ("reset", {CONF_URL: "cannot_connect"}),
+        ("http_429", {"base": "server_error"}),
+        ("http_500", {"base": "server_error"}),
+        ("http_503", {"base": "server_error"}),
+    ],
+)
+async def test_odd_answer_is_explained_and_can_be_retried(
+    hass: HomeAssistant, sandbox: Sandbox, fault: str, errors: dict[str, str]
+) -> None:
+    """What stands between here and the server is told from a mistake."""
+    sandbox.faults.set(fault)
+    form = await _submit(hass, connection(sandbox.url))
+    assert form["errors"] == errors
+    sandbox.faults.clear()
+    await _correct(hass, form, connection(sandbox.url))
+
+
+async def test_servers_own_trouble_is_repeated_in_its_words(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """The text of the error has a place for what the server said."""
+    sandbox.faults.set("http_503")
+    form = await _submit(hass, connection(sandbox.url))
+    assert form["description_placeholders"] == {"message": ANY}
+    assert "503" in form["description_placeholders"]["message"]
+
+
+async def test_path_that_leads_elsewhere_is_not_a_sensorvision_server(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """The host is right, the path is not."""
+    form = await _submit(hass, connection(f"{sandbox.url}/elsewhere"))
+    assert form["errors"] == {CONF_URL: "not_sensorvision"}
+    await _correct(hass, form, connection(sandbox.url))
+
+
+async def test_server_that_is_off_cannot_be_connected(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """Nothing listens at the port."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    form = await _submit(hass, connection(f"http://127.0.0.1:{port}"))
+    assert form["errors"] == {CONF_URL: "cannot_connect"}
+    await _correct(hass, form, connection(sandbox.url))
+
+
+async def test_server_that_says_nothing_times_out(
+    hass: HomeAssistant, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form does not hang for ever."""
+    sandbox.faults.set("latency", seconds=30)
+    with monkeypatch.context() as patience:
+        patience.setattr(config_flow, "_TIMEOUTS", Timeouts(total_s=0.1))
+        form = await _submit(hass, connection(sandbox.url))
+    assert form["errors"] == {CONF_URL: "timeout"}
+    sandbox.faults.clear()
+    await _correct(hass, form, connection(sandbox.url))
+
+
+async def test_self_signed_certificate_needs_verification_off(
+    hass: HomeAssistant, tls_url: str
+) -> None:
+    """It is refused at first; then set-up and delivery both do as they were told."""
+    user_input = connection(tls_url)
+    form = await _submit(hass, user_input)
+    assert form["errors"] == {CONF_VERIFY_SSL: "certificate"}
+    await _correct(hass, form, user_input | {CONF_VERIFY_SSL: False})
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    await until(lambda: entry.runtime_data.status.is_connected)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+def tls_url() -> Generator[str]:
+    """Run a server with a certificate that nobody knows.
+
+    It has a thread of its own: the core counts what a client leaves of a handshake in
+    its event loop as a fault of the test.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    urls: SimpleQueue[str] = SimpleQueue()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with Sandbox(replace(SETTINGS, ssl_context=context)) as sandbox:
+            urls.put(sandbox.url)
+            await stop.wait()
+
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        thread = Thread(target=runner.run, args=(serve(),))
+        thread.start()
+        yield urls.get(timeout=5)
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+async def test_server_without_a_connectivity_check_can_be_connected(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """Servers before December 2025 have none."""
+    sandbox.context.state.modes = frozenset({Mode.NO_CONNECTIVITY})
+    created = await _submit(hass, connection(sandbox.url))
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_same_server_and_prefix_cannot_be_connected_twice(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """However the URL is spelled; with another prefix it can."""
+    url = sandbox.url
+    created = await _submit(hass, connection(url))
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+    before = len(sandbox.requests)
+    for same in (url, f"{url}/", f" {url.upper()} "):
+        again = await _submit(hass, connection(same) | {CONF_API_KEY: UNKNOWN_TOKEN})
+        assert again["type"] is FlowResultType.ABORT
+        assert again["reason"] == "already_configured"
+    assert UNKNOWN_TOKEN not in str(list(sandbox.requests)[before:])
+
+    other = await _submit(hass, connection(url) | {CONF_PREFIX: "cabin"})
+    assert other["type"] is FlowResultType.CREATE_ENTRY
+    assert len(hass.config_entries.async_entries(DOMAIN)) == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://sensors.example",
+        "https://sensors.example/",
+        "https://sensors.example:443",
+        "HTTPS://Sensors.Example:443/",
+    ],
+)
+async def test_default_port_is_the_same_written_or_not(
+    hass: HomeAssistant, url: str
+) -> None:
+    """As it was saved with one of the spellings, so it is found with the others."""
+    MockConfigEntry(domain=DOMAIN, unique_id="sensors.example:443/#home").add_to_hass(
+        hass
+    )
+    again = await _submit(hass, connection(url))
+    assert again["type"] is FlowResultType.ABORT
+    assert again["reason"] == "already_configured"
+
+
+async def test_form_left_open_elsewhere_does_not_stand_in_the_way(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """A browser that was closed over an error leaves its flow behind."""
+    left_open = await _submit(
+        hass, connection(sandbox.url) | {CONF_API_KEY: UNKNOWN_TOKEN}
+    )
+    assert left_open["errors"] == {CONF_API_KEY: "invalid_auth"}
+    created = await _submit(hass, connection(sandbox.url))
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+    assert len(hass.config_entries.async_entries(DOMAIN)) == 1
+    assert left_open["flow_id"] not in {
+        flow["flow_id"] for flow in hass.config_entries.flow.async_progress()
+    }
+
+
+async def test_token_is_shown_nowhere(
+    hass: HomeAssistant, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in the log, not in a title, not in what a form says."""
+    caplog.set_level(logging.DEBUG)
+    for fault in ("http_503", "reset", "html_200", "http_301"):
+        sandbox.faults.set(fault)
+        form = await _submit(hass, connection(sandbox.url))
+        assert TOKEN not in str(form["description_placeholders"])
+        sandbox.faults.clear()
+    created = await _submit(hass, connection(sandbox.url))
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    await until(lambda: entry.runtime_data.status.is_connected)
+    assert TOKEN not in f"{entry.title} {entry.unique_id} {created['title']}"
+    assert sandbox.requests
+    assert "sensorvision" in caplog.text
+    assert TOKEN not in caplog.text
+
+
+def test_prefix_and_settings_of_the_tests_are_valid() -> None:
+    """The right input is right because it is, not because nothing is checked."""
+    assert config_flow._malformed_fields(connection("http://127.0.0.1")) == {}
+    assert (PREFIX, SETTINGS.fixtures) == ("home", "contract")

@@ -1,0 +1,83 @@
+"""Choosing what to mirror."""
+
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_USER
+from homeassistant.const import CONF_NAME
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+import pytest
+
+from custom_components.sensorvision.const import CONF_TARGET, SUBENTRY_TYPE_MIRROR
+from sandbox import Sandbox
+
+from .conftest import SetUp
+from .house import House, mirror, numbers, until
+
+_EMPTY_TARGETS: list[dict[str, Any]] = [
+    {},
+    {"entity_id": []},
+    {"entity_id": [], "area_id": [], "label_id": []},
+]
+
+
+@pytest.mark.parametrize("empty", _EMPTY_TARGETS)
+async def test_new_mirror_needs_a_target(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    empty: dict[str, Any],
+) -> None:
+    """An empty one is said to be empty, and the same form takes a full one."""
+    house.entity("sensor.tank", "70")
+    entry = await set_up()
+    form = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
+    )
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "user")
+    assert not form["errors"]
+    form = await hass.config_entries.subentries.async_configure(
+        form["flow_id"], {CONF_NAME: "Tanks", CONF_TARGET: empty}
+    )
+    assert form["errors"] == {CONF_TARGET: "target_empty"}
+    created = await hass.config_entries.subentries.async_configure(
+        form["flow_id"],
+        {CONF_NAME: "Tanks", CONF_TARGET: {"entity_id": "sensor.tank"}},
+    )
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+    assert created["title"] == "Tanks"
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+
+
+@pytest.mark.parametrize("empty", _EMPTY_TARGETS)
+async def test_mirror_can_be_changed(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    empty: dict[str, Any],
+) -> None:
+    """The form shows how it is now, refuses to empty it, and what it gets is followed."""
+    house.entity("sensor.tank", "70")
+    house.entity("sensor.well", "5")
+    entry = await set_up(mirror("Tanks", entity_id=["sensor.tank"]))
+    [subentry_id] = entry.subentries
+    form = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "reconfigure")
+    assert {
+        str(key): key.description["suggested_value"]
+        for key in form["data_schema"].schema
+    } == {CONF_NAME: "Tanks", CONF_TARGET: {"entity_id": ["sensor.tank"]}}
+    form = await hass.config_entries.subentries.async_configure(
+        form["flow_id"], {CONF_NAME: "Water", CONF_TARGET: empty}
+    )
+    assert form["errors"] == {CONF_TARGET: "target_empty"}
+    done = await hass.config_entries.subentries.async_configure(
+        form["flow_id"],
+        {CONF_NAME: "Water", CONF_TARGET: {"entity_id": ["sensor.well"]}},
+    )
+    assert done["type"] is FlowResultType.ABORT
+    assert done["reason"] == "reconfigure_successful"
+    assert [sub.title for sub in entry.subentries.values()] == ["Water"]
+    await until(lambda: numbers(sandbox, "home.well", "well") == [5])

@@ -1,0 +1,204 @@
+"""Repair issues: what a person can mend, for as long as it lasts."""
+
+from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.helpers import (
+    area_registry as ar,
+    entity_registry as er,
+    issue_registry as ir,
+)
+import pytest
+
+from custom_components.sensorvision.const import DOMAIN
+from sandbox import Sandbox
+
+from .conftest import SetUp
+from .house import House, mirror, numbers, until
+
+
+def _issues(hass: HomeAssistant) -> list[tuple[str | None, dict[str, str]]]:
+    """Return key and placeholders of the issues that are shown."""
+    return [
+        (issue.translation_key, issue.translation_placeholders or {})
+        for issue in ir.async_get(hass).issues.values()
+        if issue.domain == DOMAIN
+    ]
+
+
+def _give_to_others(sandbox: Sandbox, device_id: str) -> None:
+    """Let a device belong to the other organisation."""
+    store = sandbox.store
+    store.add_device(
+        organization_id=store.organization_id("Organization B"),
+        external_id=device_id,
+        now_us=0,
+    )
+
+
+def _delete(sandbox: Sandbox, device_id: str) -> None:
+    device = sandbox.store.device(device_id)
+    assert device
+    sandbox.store.delete_device(device)
+
+
+async def test_device_of_another_organization_is_shown_until_it_is_mended(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """Other devices go on meanwhile, and its newest reading goes out in the end."""
+    _give_to_others(sandbox, "home.tank")
+    house.entity("sensor.tank", "70")
+    house.entity("sensor.well", "5")
+    entry = await set_up(mirror(entity_id=["sensor.tank", "sensor.well"]))
+    await until(lambda: _issues(hass))
+    assert _issues(hass) == [
+        (
+            "device_refused",
+            {
+                "entry": "127.0.0.1",
+                "device": "home.tank",
+                "message": "Cannot send data to device in different organization",
+            },
+        )
+    ]
+    await until(lambda: numbers(sandbox, "home.well", "well") == [5])
+    assert entry.runtime_data.status.is_connected
+
+    hass.states.async_set("sensor.tank", "71")
+    _delete(sandbox, "home.tank")
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [71])
+    await until(lambda: not _issues(hass))
+
+
+async def test_refused_reading_is_shown_until_one_is_accepted(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """A limit of the server's own that nobody knows here stops nothing else."""
+    meter = house.device("Meter")
+    house.entity("sensor.load", "100", device=meter, original_name="Load")
+    house.entity("sensor.price", "0.3", device=meter, original_name="Price")
+    sandbox.store.connection.execute(
+        "CREATE TRIGGER small BEFORE INSERT ON variable_values"
+        " WHEN CAST(NEW.value AS REAL) >= 100 BEGIN"
+        " SELECT RAISE(ABORT, 'numeric field overflow'); END"
+    )
+    entry = await set_up(mirror(entity_id=["sensor.load", "sensor.price"]))
+    await until(lambda: _issues(hass))
+    [(key, placeholders)] = _issues(hass)
+    assert key == "reading_refused"
+    assert (placeholders["device"], placeholders["variable"]) == ("home.meter", "load")
+    assert placeholders["message"]
+    await until(lambda: numbers(sandbox, "home.meter", "price") == [0.3])
+    assert entry.runtime_data.status.refused == 1
+
+    hass.states.async_set("sensor.load", "50")
+    await until(lambda: numbers(sandbox, "home.meter", "load") == [50])
+    await until(lambda: not _issues(hass))
+
+
+async def test_chosen_things_that_do_not_exist_are_shown_until_they_are_back(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """Everything else is mirrored, and what comes back is, too."""
+    house.entity("sensor.tank", "70")
+    await set_up(
+        mirror(
+            "Water",
+            entity_id=["sensor.tank", "sensor.well"],
+            device_id=["d0"],
+            area_id=["attic"],
+            floor_id=["upper"],
+            label_id=["wet"],
+        )
+    )
+    assert _issues(hass) == [
+        (
+            "target_missing",
+            {
+                "entry": "127.0.0.1",
+                "mirror": "Water",
+                "missing": "attic, d0, sensor.well, upper, wet",
+            },
+        )
+    ]
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+
+    ar.async_get(hass).async_create("Attic")
+    house.entity("sensor.well", "5")
+    await until(lambda: _issues(hass)[0][1]["missing"] == "d0, upper, wet")
+    await until(lambda: numbers(sandbox, "home.well", "well") == [5])
+
+
+async def test_entity_that_is_removed_is_missing_and_another_one_is_not(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """Its mirror goes on with the others, and with it when it is back."""
+    house.entity("sensor.tank", "70")
+    house.entity("sensor.well", "5")
+    await set_up(mirror(entity_id=["sensor.tank", "sensor.well"]))
+    assert not _issues(hass)
+    er.async_get(hass).async_remove("sensor.tank")
+    hass.states.async_remove("sensor.tank")
+    await until(lambda: _issues(hass))
+    assert _issues(hass)[0][1]["missing"] == "sensor.tank"
+    hass.states.async_set("sensor.well", "6")
+    await until(lambda: numbers(sandbox, "home.well", "well")[-1:] == [6])
+
+    house.entity("sensor.tank", "72")
+    await until(lambda: numbers(sandbox, "home.tank", "tank")[-1:] == [72])
+    await until(lambda: not _issues(hass))
+
+
+async def test_entity_without_a_registry_entry_is_missing_while_it_has_no_state(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """No registry tells of its coming and going, only its state does."""
+    await set_up(mirror(entity_id=["sensor.plain"]))
+    assert _issues(hass)
+    hass.states.async_set("sensor.plain", "1")
+    await until(lambda: not _issues(hass))
+    await until(lambda: numbers(sandbox, "home.plain", "plain") == [1])
+    hass.states.async_remove("sensor.plain")
+    await until(lambda: _issues(hass))
+
+
+async def test_two_mirrors_of_one_name_each_show_what_they_miss(
+    hass: HomeAssistant, set_up: SetUp, house: House
+) -> None:
+    """Names of mirrors need not differ."""
+    house.entity("sensor.tank", "70")
+    await set_up(
+        mirror("Water", entity_id=["sensor.well"]),
+        mirror("Water", entity_id=["sensor.tank"]),
+    )
+    assert [placeholders["missing"] for _, placeholders in _issues(hass)] == [
+        "sensor.well"
+    ]
+
+
+@pytest.mark.parametrize("state", [CoreState.not_running, CoreState.starting])
+async def test_nothing_is_missing_before_home_assistant_has_started(
+    hass: HomeAssistant, set_up: SetUp, house: House, state: CoreState
+) -> None:
+    """Entities come late; only then it is known which do not come at all."""
+    hass.set_state(state)
+    await set_up(mirror(entity_id=["sensor.tank", "sensor.never"]))
+    assert not _issues(hass)
+    house.entity("sensor.other", "1")
+    house.entity("sensor.tank", "70")
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire("homeassistant_started")
+    await until(lambda: _issues(hass))
+    assert _issues(hass)[0][1]["missing"] == "sensor.never"
+
+
+async def test_renamed_mirror_does_not_leave_an_issue_behind(
+    hass: HomeAssistant, set_up: SetUp
+) -> None:
+    """The issue is the mirror's, and bears its present name."""
+    entry = await set_up(mirror("Water", entity_id=["sensor.well"]))
+    [subentry] = entry.subentries.values()
+    hass.config_entries.async_update_subentry(entry, subentry, title="Wells")
+    await hass.async_block_till_done()
+    assert [placeholders["mirror"] for _, placeholders in _issues(hass)] == ["Wells"]
+    hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    await hass.async_block_till_done()
+    assert not _issues(hass)

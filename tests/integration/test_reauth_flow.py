@@ -1,0 +1,165 @@
+"""A token that the server no longer accepts, and the way to another one."""
+
+from dataclasses import replace
+import logging
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.const import CONF_API_KEY
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+import pytest
+
+from custom_components import sensorvision
+from custom_components.sensorvision.const import DOMAIN
+from sandbox import Sandbox
+
+from .conftest import TOKEN, SetUp
+from .house import House, mirror, numbers, until
+
+NEW_TOKEN = "33333333-3333-4333-8333-333333333333"
+UNKNOWN_TOKEN = "99999999-9999-4999-8999-999999999999"
+
+
+def _set_token(sandbox: Sandbox, token: str) -> None:
+    """Rotate the device's token at the server."""
+    device = sandbox.store.device("dev-a")
+    assert device
+    sandbox.store.update_device(device, api_token=token)
+
+
+def _reauth_flows(hass: HomeAssistant) -> list[dict[str, Any]]:
+    return [
+        dict(flow)
+        for flow in hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        if flow["context"]["source"] == SOURCE_REAUTH
+    ]
+
+
+async def test_revoked_token_is_replaced_and_nothing_is_lost(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The same entry goes on with the same mirror, and what waited goes out."""
+    caplog.set_level(logging.DEBUG)
+    house.entity("sensor.tank", "70")
+    house.entity("sensor.waiting", "unknown")
+    entry = await set_up(mirror(entity_id=["sensor.tank", "sensor.waiting"]))
+    runtime = entry.runtime_data
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+    await until(lambda: not runtime.outbox)
+
+    _set_token(sandbox, NEW_TOKEN)
+    hass.states.async_set("sensor.waiting", "1")
+    await until(lambda: _reauth_flows(hass))
+    hass.states.async_set("sensor.tank", "71")
+    [flow] = _reauth_flows(hass)
+    assert entry.state is ConfigEntryState.LOADED
+    assert runtime.status.is_connected is False
+    await until(lambda: len(runtime.outbox) == 2)
+
+    form = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    assert form["step_id"] == "reauth_confirm"
+    placeholders = form["description_placeholders"]
+    assert placeholders
+    assert placeholders["name"] == "127.0.0.1"
+    done = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_API_KEY: f" {NEW_TOKEN} "}
+    )
+    assert done["type"] is FlowResultType.ABORT
+    assert done["reason"] == "reauth_successful"
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70, 71])
+    await until(lambda: numbers(sandbox, "home.waiting", "waiting") == [1])
+    assert hass.config_entries.async_entries(DOMAIN) == [entry]
+    assert entry.data[CONF_API_KEY] == NEW_TOKEN
+    assert entry.runtime_data is runtime
+    await until(lambda: runtime.status.delivered == 3)
+    assert not _reauth_flows(hass)
+    assert TOKEN not in caplog.text
+    assert NEW_TOKEN not in caplog.text
+    # Once when it went, once when it was back.
+    said = [
+        record.levelname
+        for record in caplog.records
+        if "refuses the credential" in record.message or "is back" in record.message
+    ]
+    assert said == ["INFO", "INFO"]
+
+
+@pytest.mark.parametrize(
+    ("token", "fault", "errors"),
+    [
+        ("secret", None, {CONF_API_KEY: "invalid_token"}),
+        (UNKNOWN_TOKEN, None, {CONF_API_KEY: "invalid_auth"}),
+        (NEW_TOKEN, "http_503", {"base": "server_error"}),
+        (NEW_TOKEN, "http_301", {"base": "redirect"}),
+        (NEW_TOKEN, "reset", {"base": "cannot_connect"}),
+        (NEW_TOKEN, "html_200", {"base": "not_sensorvision"}),
+    ],
+)
+async def test_token_that_does_not_work_either_can_be_corrected(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    token: str,
+    fault: str | None,
+    errors: dict[str, str],
+) -> None:
+    """Until one works the entry keeps the old one, and other trouble is told apart."""
+    _set_token(sandbox, NEW_TOKEN)
+    entry = await set_up()
+    await until(lambda: _reauth_flows(hass))
+    [flow] = _reauth_flows(hass)
+    if fault:
+        sandbox.faults.set(fault)
+    form = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_API_KEY: token}
+    )
+    assert form["type"] is FlowResultType.FORM
+    assert form["errors"] == errors
+    assert entry.data[CONF_API_KEY] == TOKEN
+
+    sandbox.faults.clear()
+    done = await hass.config_entries.flow.async_configure(
+        form["flow_id"], {CONF_API_KEY: NEW_TOKEN}
+    )
+    assert done["reason"] == "reauth_successful"
+    await until(lambda: entry.runtime_data.status.is_connected)
+
+
+async def test_token_that_works_again_goes_on_at_once(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It says that mirroring goes on, so that it does, though no token has changed."""
+    patient = replace(sensorvision.PACE, refused_credential_s=900)
+    monkeypatch.setattr(sensorvision, "PACE", patient)
+    house.entity("sensor.tank", "70")
+    _set_token(sandbox, NEW_TOKEN)
+    await set_up(mirror(entity_id=["sensor.tank"]))
+    await until(lambda: _reauth_flows(hass))
+    _set_token(sandbox, TOKEN)
+    [flow] = _reauth_flows(hass)
+    done = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_API_KEY: TOKEN}
+    )
+    assert done["reason"] == "reauth_successful"
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+
+
+async def test_question_goes_away_when_the_server_accepts_the_token_again(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """Nobody is asked for what is not needed any more."""
+    _set_token(sandbox, NEW_TOKEN)
+    entry = await set_up()
+    await until(lambda: _reauth_flows(hass))
+    _set_token(sandbox, TOKEN)
+    await until(lambda: entry.runtime_data.status.is_connected)
+    await until(lambda: not _reauth_flows(hass))
