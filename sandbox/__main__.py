@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         asyncio.run(_serve(options))
-    except OSError as err:
+    except (OSError, ValueError) as err:
         sys.stderr.write(f"The sandbox cannot start: {err}\n")
         return 1
     return 0

@@ -9,8 +9,9 @@ import sqlite3
 from typing import Any
 
 from .clock import Clock
+from .records import DeviceKey
 from .settings import Mode
-from .store import DEFAULT_ORGANIZATION, DeviceKey, Store
+from .store import DEFAULT_ORGANIZATION, Store
 from .values import OutOfRange, to_column
 
 LEGACY_LIMITS = {

@@ -10,7 +10,8 @@ import jwt
 
 from .clock import Clock
 from .limits import KeyLockout
-from .store import Store, User
+from .records import User
+from .store import Store
 
 ACCESS_S = 24 * 3600
 REFRESH_S = 7 * 24 * 3600

@@ -6,8 +6,8 @@ import hmac
 from sandbox.answers import Answer, failure, ok, problem
 from sandbox.context import Call, Context
 from sandbox.json_reader import Json
+from sandbox.records import User
 from sandbox.security import ACCESS_S, REFRESH_S, REMEMBERED_REFRESH_S, InvalidToken
-from sandbox.store import User
 
 _REGISTRATION = ("username", "email", "password", "firstName", "lastName")
 _FIELD_LENGTHS = {"username": (3, 100), "password": (6, 100)}

@@ -8,8 +8,8 @@ from sandbox.answers import Answer, ok, problem, verdict
 from sandbox.context import Call, Refused
 from sandbox.instants import format_local, format_us
 from sandbox.json_reader import Json
+from sandbox.records import Device
 from sandbox.settings import Mode
-from sandbox.store import Device
 
 _MAX_EXTERNAL_ID_CHARS = 64
 _COLUMNS = {

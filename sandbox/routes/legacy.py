@@ -7,7 +7,7 @@ import sqlite3
 from sandbox.answers import Answer, ok, problem
 from sandbox.context import Call, Refused, RequestFailed
 from sandbox.instants import format_us
-from sandbox.store import DeviceKey
+from sandbox.records import DeviceKey
 
 from .variables import TYPE_MISMATCH, mean, span
 

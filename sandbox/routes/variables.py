@@ -12,7 +12,7 @@ from sandbox.answers import Answer, failure, ok, problem
 from sandbox.context import Call, Refused, RequestFailed
 from sandbox.instants import format_us, parse_instant, to_us
 from sandbox.json_reader import plain_object
-from sandbox.store import Device
+from sandbox.records import Device
 
 _DAY_US = 24 * 3600 * 1_000_000
 _DEFAULT_LATEST, _MAX_LATEST = 100, 1000

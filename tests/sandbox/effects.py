@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sandbox import Sandbox
-from sandbox.store import Device
+from sandbox.records import Device
 
 _TOLERANCE = timedelta(seconds=10)
 

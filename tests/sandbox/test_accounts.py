@@ -381,3 +381,17 @@ async def test_unknown_path_asks_for_a_login_below_the_api(
     """Only a user learns that there is nothing."""
     assert (await send(client.sandbox.url, "GET", path)).status == status
     assert (await client.user("GET", path)).status == 404
+
+
+async def test_command_without_mqtt_says_so(client: Client) -> None:
+    """A sandbox without a broker cannot hand anything over."""
+    body = {"command": "blink"}
+    reply = await client.user("POST", "/api/v1/devices/dev-a/commands", body)
+    assert reply.json()["message"] == "Failed to send command: MQTT is off"
+
+
+async def test_token_of_an_account_that_is_gone_is_refused(client: Client) -> None:
+    """It is well signed, but nobody's."""
+    token = client.sandbox.context.security.issue("gone", kind="access", lifetime_s=60)
+    reply = await _me(client, token)
+    assert (reply.status, reply.body) == (401, b"")

@@ -216,7 +216,9 @@ async def test_older_bulk_is_all_or_nothing(client: Client) -> None:
     assert client.sandbox.store.values("dev-a") == []
     unknown = await client.user("POST", f"{_INGEST}/bulk", {"telemetry": [_item("x")]})
     assert unknown.status == 404
-    assert (await client.user("POST", f"{_INGEST}/bulk", {})).status == 500
+    for body in ({}, {"telemetry": [None]}, {"telemetry": [{"variables": 5}]}):
+        unreadable = await client.user("POST", f"{_INGEST}/bulk", body)
+        assert unreadable.json()["errorType"] == "HttpMessageNotReadableException"
 
 
 async def test_single_variable_takes_a_number_and_nothing_else(client: Client) -> None:
@@ -310,3 +312,11 @@ async def test_stored_values_know_their_time(client: Client) -> None:
     await client.user("POST", _INGEST, _item(timestamp=at))
     (row,) = client.sandbox.store.values("dev-a")
     assert row.timestamp == datetime(2026, 1, 1, 0, 0, 0, 2, tzinfo=UTC)
+
+
+async def test_time_beyond_the_database_fails_the_reading(client: Client) -> None:
+    """Java knows later instants than the database does."""
+    body = {"timestamp": 10**13, "variables": {"t": 1}}
+    reply = await client.user("POST", f"{_INGEST}/dev-a", body)
+    assert reply.json()["errorType"] == "UnexpectedRollbackException"
+    assert client.sandbox.store.values("dev-a") == []

@@ -70,6 +70,7 @@ async def test_firewall_answers_with_an_empty_401(client: Client, path: str) -> 
         ("a%20b", "a b"),
         ("%F0%9F%98%80" * 64, "\U0001f600" * 64),
         ("up/../DEV", "DEV"),
+        ("./DEV", "DEV"),
         ("Case", "Case"),
     ],
 )
@@ -82,7 +83,12 @@ async def test_device_id_is_the_decoded_segment(
     assert row.value == 1
 
 
-@pytest.mark.parametrize("path", ["a/b", "", "dev-a/x/"])
+async def test_container_refuses_to_leave_the_root(sandbox: Sandbox) -> None:
+    """There is nothing above the first segment."""
+    assert (await send(sandbox.url, "GET", "/../api")).status == 400
+
+
+@pytest.mark.parametrize("path", ["a/b", "", ".", "a/..", "dev-a/x/"])
 async def test_path_of_another_shape_is_not_found(client: Client, path: str) -> None:
     """Two segments, or none, are nobody's."""
     reply = await client.ingest(path, '{"t":1}')
