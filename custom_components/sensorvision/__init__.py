@@ -19,6 +19,7 @@ async def async_setup_entry(
     entry.runtime_data = Runtime(hass, entry, stored_names, PACE)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.runtime_data.start()
+    entry.async_on_unload(entry.runtime_data.stop)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
     return True
 
@@ -27,10 +28,7 @@ async def async_unload_entry(
     hass: HomeAssistant, entry: SensorVisionConfigEntry
 ) -> bool:
     """Stop mirroring."""
-    if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
-        return False
-    await entry.runtime_data.stop()
-    return True
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
 async def async_remove_entry(

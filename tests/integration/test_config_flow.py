@@ -227,6 +227,15 @@ async def test_server_that_is_off_cannot_be_connected(
     await _correct(hass, form, connection(sandbox.url))
 
 
+async def test_https_where_there_is_only_http_is_told_from_silence(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """Somebody is at home, but the URL begins with the wrong word."""
+    form = await _submit(hass, connection(sandbox.url.replace("http://", "https://")))
+    assert form["errors"] == {CONF_URL: "not_http"}
+    await _correct(hass, form, connection(sandbox.url))
+
+
 async def test_server_that_says_nothing_times_out(
     hass: HomeAssistant, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

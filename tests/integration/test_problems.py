@@ -13,15 +13,24 @@ from sandbox import Sandbox
 
 from .conftest import SetUp
 from .house import House, mirror, numbers, until
+from .test_translations import TEXTS
 
 
-def _issues(hass: HomeAssistant) -> list[tuple[str | None, dict[str, str]]]:
-    """Return key and placeholders of the issues that are shown."""
-    return [
-        (issue.translation_key, issue.translation_placeholders or {})
-        for issue in ir.async_get(hass).issues.values()
-        if issue.domain == DOMAIN
-    ]
+def _issues(hass: HomeAssistant) -> list[tuple[str, dict[str, str]]]:
+    """Return key and placeholders of the issues that are shown.
+
+    Each of them has a text whose every placeholder is filled.
+    """
+    found = []
+    for issue in ir.async_get(hass).issues.values():
+        if issue.domain != DOMAIN:
+            continue
+        assert issue.translation_key
+        placeholders = issue.translation_placeholders or {}
+        for text in TEXTS["issues"][issue.translation_key].values():
+            assert "{" not in text.format(**placeholders)
+        found.append((issue.translation_key, placeholders))
+    return found
 
 
 def _give_to_others(sandbox: Sandbox, device_id: str) -> None:

@@ -1,0 +1,183 @@
+"""Every text that is asked for is there, none is there for nothing, all keep the rules."""
+
+import ast
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import re
+from string import Formatter
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_USER
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+import pytest
+
+from custom_components import sensorvision
+from custom_components.sensorvision import config_flow
+from custom_components.sensorvision.const import DOMAIN, SUBENTRY_TYPE_MIRROR
+from sandbox import Sandbox
+
+from .conftest import SetUp
+from .house import mirror, until
+
+FOLDER = Path(sensorvision.__file__).parent
+TEXTS: dict[str, Any] = json.loads((FOLDER / "translations" / "en.json").read_text())
+CONFIG: dict[str, Any] = TEXTS["config"]
+MIRROR: dict[str, Any] = TEXTS["config_subentries"][SUBENTRY_TYPE_MIRROR]
+
+# hassfest's rules for a custom integration.
+_STEP_PARTS = {"title", "description", "data", "data_description", "submit"}
+_FLOW_PARTS = {"step", "error", "abort"}
+_PLACEHOLDER_IN_QUOTES = re.compile(r"'\{[^}]*\}'")
+
+
+def _walk(
+    texts: dict[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    for key, value in texts.items():
+        if isinstance(value, dict):
+            yield from _walk(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def _placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+ALL = list(_walk(TEXTS))
+
+
+@pytest.mark.parametrize(("path", "text"), ALL, ids=[".".join(path) for path, _ in ALL])
+def test_text_keeps_the_rules_of_home_assistant(
+    path: tuple[str, ...], text: str
+) -> None:
+    """As hassfest has them for custom integrations."""
+    assert all(re.fullmatch(r"[a-z0-9-_]+", key) for key in path)
+    assert text
+    assert text == text.strip()
+    assert not re.search(r"<\w|</", text), "HTML"
+    assert not re.search(r"https?://|www\.", text), "URL"
+    assert not _PLACEHOLDER_IN_QUOTES.search(text)
+    assert all(name.isidentifier() for name in _placeholders(text))
+    assert "[%key:" not in text
+
+
+def test_parts_are_those_that_home_assistant_knows() -> None:
+    """Another one would be refused."""
+    assert TEXTS.keys() <= {"config", "config_subentries", "entity", "issues"}
+    assert CONFIG.keys() <= _FLOW_PARTS
+    assert MIRROR.keys() <= _FLOW_PARTS | {"entry_type", "initiate_flow"}
+    assert MIRROR["entry_type"]
+    assert {"user", "reconfigure"} == MIRROR["initiate_flow"].keys()
+    for step in (*CONFIG["step"].values(), *MIRROR["step"].values()):
+        assert step.keys() <= _STEP_PARTS
+        assert step["title"]
+        assert step["data"].keys() == step["data_description"].keys()
+    for issue in TEXTS["issues"].values():
+        assert issue.keys() == {"title", "description"}
+
+
+async def test_every_form_has_a_text_for_every_field(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """And what a text leaves open is filled in by the form."""
+    entry = await set_up(
+        mirror(entity_id=["sensor.tank"]),
+        api_key="99999999-9999-4999-8999-999999999999",
+    )
+    await until(lambda: hass.config_entries.flow.async_progress_by_handler(DOMAIN))
+    [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    config_forms = [
+        await hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_USER}
+        ),
+        await hass.config_entries.flow.async_configure(flow["flow_id"]),
+    ]
+    mirror_forms = [
+        await hass.config_entries.subentries.async_init(
+            (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
+        ),
+        await entry.start_subentry_reconfigure_flow(hass, next(iter(entry.subentries))),
+    ]
+    for texts, forms in ((CONFIG, config_forms), (MIRROR, mirror_forms)):
+        assert {form["step_id"] for form in forms} == texts["step"].keys()
+        for form in forms:
+            step = texts["step"][form["step_id"]]
+            assert form["data_schema"]
+            fields = {str(key) for key in form["data_schema"].schema}
+            assert fields == step["data"].keys()
+            given = set(form["description_placeholders"] or {})
+            # Any of the errors may be shown at any of the forms.
+            for _, text in (*_walk(step), *_walk(texts["error"])):
+                assert _placeholders(text) <= given
+
+
+def _errors_in_code() -> set[str]:
+    """Return the keys of all errors that the flows can show."""
+    tree = ast.parse(Path(config_flow.__file__).read_text())
+    found = {key for _, _, key in config_flow._ERRORS}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(
+                targets=[ast.Subscript(value=ast.Name("errors"))],
+                value=ast.Constant(str(key)),
+            ):
+                found.add(key)
+            case ast.Return(value=ast.Dict(values=[ast.Constant(str(key))])):
+                found.add(key)
+    return found
+
+
+def test_errors_are_those_of_the_flows() -> None:
+    """None without a text, no text without an error."""
+    texts = CONFIG["error"].keys() | MIRROR["error"].keys()
+    assert texts == _errors_in_code()
+    assert not CONFIG["error"].keys() & MIRROR["error"].keys()
+    assert MIRROR["error"].keys() == {"target_empty"}
+
+
+def test_aborts_are_those_of_the_flows() -> None:
+    """The core's own helpers end a flow with these."""
+    assert CONFIG["abort"].keys() == {"already_configured", "reauth_successful"}
+    assert MIRROR["abort"].keys() == {"reconfigure_successful"}
+
+
+@pytest.mark.usefixtures("sandbox")
+async def test_entities_have_a_name_and_an_icon(
+    hass: HomeAssistant, set_up: SetUp
+) -> None:
+    """From the texts, or from their device class."""
+    entry = await set_up()
+    keys = {
+        (entity.domain, entity.translation_key)
+        for entity in er.async_entries_for_config_entry(
+            er.async_get(hass), entry.entry_id
+        )
+        if entity.translation_key
+    }
+    icons = json.loads((FOLDER / "icons.json").read_text())
+    for texts in (TEXTS, icons):
+        assert keys == {
+            (platform, key)
+            for platform, keys_of_platform in texts["entity"].items()
+            for key in keys_of_platform
+        }
+
+
+def test_issues_are_those_of_the_code() -> None:
+    """None without a text, no text without an issue.
+
+    That their placeholders are filled is seen where they are shown.
+    """
+    tree = ast.parse((FOLDER / "problems.py").read_text())
+    shown = {
+        node.args[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "_show"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert shown == TEXTS["issues"].keys()
