@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import json
 from pathlib import Path
 import signal
+import socket
 import ssl
 import sys
 from urllib.parse import quote
@@ -133,6 +134,7 @@ def _announcement(sandbox: Sandbox, options: argparse.Namespace) -> str:
         "SensorVision sandbox is ready.",
         "",
         f"  Live page and API   {sandbox.url}",
+        *_on_the_network(sandbox, options.host),
         f"  MQTT broker         {sandbox.mqtt_url or 'off'}",
         f"  Account             {account['username']} / {account['password']}",
     ]
@@ -150,6 +152,20 @@ def _announcement(sandbox: Sandbox, options: argparse.Namespace) -> str:
             "    -d '{\"temperature\": 21.5}'",
         ]
     return "\n".join([*lines, "", "Ctrl-C stops it."])
+
+
+def _on_the_network(sandbox: Sandbox, host: str) -> list[str]:
+    """Return where other machines find a server that listens on all addresses."""
+    if host != "0.0.0.0":  # noqa: S104 - compared, not listened on
+        return []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Nothing is sent: the system only says from which address it would be.
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return []
+        address = probe.getsockname()[0]
+    return [f"  On your network     {sandbox.url.replace('127.0.0.1', address)}"]
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -174,6 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(_serve(options))
     except (OSError, ValueError) as err:
         sys.stderr.write(f"The sandbox cannot start: {err}\n")
+        if isinstance(err, OSError) and not isinstance(err, FileNotFoundError):
+            sys.stderr.write("Choose other ports with --port and --mqtt-port.\n")
         return 1
     return 0
 

@@ -9,6 +9,7 @@ import logging
 import socket
 
 from amqtt.broker import Broker  # type: ignore[import-untyped]
+from amqtt.errors import BrokerError  # type: ignore[import-untyped]
 
 _PLUGINS = {
     "amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}
@@ -35,12 +36,21 @@ class EmbeddedBroker:
         return self._broker is not None
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen.
+
+        Raises:
+            OSError: The port is taken.
+        """
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)
         logging.getLogger("transitions").setLevel(logging.ERROR)
         listener = {"type": "tcp", "bind": f"{self.host}:{self.port}"}
         broker = Broker({"listeners": {"default": listener}, "plugins": _PLUGINS})
-        await broker.start()
+        try:
+            await broker.start()
+        except BrokerError as err:
+            raise OSError(
+                f"the embedded MQTT broker cannot listen on {self.host}:{self.port}"
+            ) from err
         self._broker = broker
 
     async def stop(self) -> None:

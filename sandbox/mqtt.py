@@ -21,7 +21,7 @@ from .json_reader import (
     read,
 )
 from .readings import Ingestion, IngestionError, Reading
-from .settings import EMBEDDED, Settings, product_name
+from .settings import EMBEDDED, Settings, product_name, reachable_host
 from .store import Store
 from .values import OutOfRange, bound_text, is_blank, mqtt_value
 
@@ -66,14 +66,10 @@ class MqttLink:
         self._embedded: EmbeddedBroker | None = None
         if broker == EMBEDDED:
             self._embedded = EmbeddedBroker(settings.host, settings.mqtt_port)
-            address = f"mqtt://{self._embedded.host}:{self._embedded.port}"
+            address = f"mqtt://{reachable_host(settings.host)}:{self._embedded.port}"
         else:
             address = broker
         self._address = urlsplit(address)
-        if self._address.scheme != "mqtt" or not self._address.hostname:
-            raise ValueError(
-                f"The broker's address is {address!r}; write it as mqtt://HOST:PORT."
-            )
         self.received = 0
         self.dropped = 0
         self._client: aiomqtt.Client | None = None

@@ -15,7 +15,7 @@ from .limits import Limits
 from .readings import Ingestion
 from .security import Security
 from .server import ArrivedRequest, HttpServer
-from .settings import Settings
+from .settings import Settings, reachable_host
 from .store import Store
 
 if TYPE_CHECKING:
@@ -98,7 +98,20 @@ class Sandbox:
         return dict(zip(keys, row or (), strict=True))
 
     async def __aenter__(self) -> Self:
-        """Listen."""
+        """Listen.
+
+        Raises:
+            OSError: A port is taken.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        """Start the HTTP server, then the link to the broker."""
         self._runner = web.ServerRunner(
             self._server.make(), shutdown_timeout=_SHUTDOWN_S
         )
@@ -110,10 +123,9 @@ class Sandbox:
         await site.start()
         port = self._runner.addresses[0][1]
         scheme = "https" if settings.ssl_context else "http"
-        self.url = f"{scheme}://{settings.host}:{port}"
+        self.url = f"{scheme}://{reachable_host(settings.host)}:{port}"
         if self.context.mqtt is not None:
             await self.context.mqtt.start()
-        return self
 
     async def __aexit__(
         self,

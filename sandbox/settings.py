@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from ssl import SSLContext
 from typing import Literal
+from urllib.parse import urlsplit
 
 EMBEDDED = "embedded"
 
@@ -69,7 +70,7 @@ class Settings:
     """
 
     fixtures: Literal["contract", "demo"] = "demo"
-    broker: str | None = None
+    broker: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 0
     mqtt_port: int = 0
@@ -86,3 +87,20 @@ class Settings:
     devices: tuple[DeviceSeed, ...] = field(
         default=(DeviceSeed("my-first-device"),), repr=False
     )
+
+    def __post_init__(self) -> None:
+        if self.broker in (None, EMBEDDED):
+            return
+        address = urlsplit(self.broker)
+        if address.scheme != "mqtt" or not address.hostname:
+            raise ValueError(
+                f"The broker's address has the scheme {address.scheme!r}; "
+                "write it as mqtt://HOST:PORT."
+            )
+
+
+def reachable_host(host: str) -> str:
+    """Return where this machine reaches a server that listens on a host, as in a URL."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -7,7 +7,6 @@ import re
 from .json_reader import Json, JsonError, Literal
 
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
-_MAX_EXPONENT_DIGITS = 10
 _DECIMAL = re.compile(r"[+-]?(?:(\d+)(?:\.(\d*))?|\.(\d+))(?:[eE]([+-]?)(\d+))?")
 
 OVERFLOW_MESSAGE = (
@@ -39,12 +38,7 @@ def parse_decimal(text: str) -> Decimal:
     _, fraction, bare_fraction, sign, digits = found.groups()
     exponent = 0
     if digits is not None:
-        significant = digits
-        while len(significant) > _MAX_EXPONENT_DIGITS and int(significant[0]) == 0:
-            significant = significant[1:]
-        if len(significant) > _MAX_EXPONENT_DIGITS:
-            raise ValueError("too many nonzero exponent digits")
-        exponent = int(sign + significant)
+        exponent = int(sign + digits)
         if not _INT_MIN <= exponent <= _INT_MAX:
             raise ValueError("exponent overflow")
     scale = len(fraction or bare_fraction or "") - exponent

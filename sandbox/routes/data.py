@@ -203,7 +203,7 @@ def _epoch_or_iso(call: Call, timestamp: Json) -> int:
     try:
         if isinstance(timestamp, Literal) or _EPOCH.fullmatch(text):
             seconds = parse_decimal(text)
-            if abs(seconds) > _MAX_EPOCH_S:
+            if seconds.copy_abs() > _MAX_EPOCH_S:
                 raise RequestFailed(UNREADABLE)
             return int(seconds.scaleb(9).to_integral_value())
         return parse_instant(text)

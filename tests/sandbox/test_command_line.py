@@ -189,6 +189,20 @@ async def test_port_that_is_taken_is_told_in_words() -> None:
     assert "Traceback" not in errors.decode()
 
 
+async def test_mqtt_port_that_is_taken_is_told_in_words() -> None:
+    """The remedy is there too."""
+    server = await asyncio.start_server(
+        lambda _, writer: writer.close(), "127.0.0.1", 0
+    )
+    port = server.sockets[0].getsockname()[1]
+    async with server, _running("--port", "0", "--mqtt-port", str(port)) as process:
+        _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in errors.decode()
+    assert "--mqtt-port" in errors.decode()
+    assert "Traceback" not in errors.decode()
+
+
 async def test_bad_broker_address_is_told_in_words() -> None:
     """The text says how to write it."""
     async with _running("--port", str(free_port()), "--broker", "localhost") as process:

@@ -314,6 +314,19 @@ async def test_stored_values_know_their_time(client: Client) -> None:
     assert row.timestamp == datetime(2026, 1, 1, 0, 0, 0, 2, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "status"),
+    [("1e9999999", 500), ("-1e9999999", 500), ("1e-9999999", 200)],
+)
+async def test_absurd_exponent_of_a_time_is_no_trouble(
+    client: Client, seconds: str, status: int
+) -> None:
+    """It is too far away, or 1970."""
+    body = f'{{"timestamp":{seconds},"variables":{{"t":1}}}}'
+    reply = await client.user("POST", f"{_INGEST}/dev-a", body=body)
+    assert reply.status == status
+
+
 async def test_time_beyond_the_database_fails_the_reading(client: Client) -> None:
     """Java knows later instants than the database does."""
     body = {"timestamp": 10**13, "variables": {"t": 1}}

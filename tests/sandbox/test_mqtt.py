@@ -271,7 +271,7 @@ async def test_broker_that_is_not_there_does_not_hold_up_the_start() -> None:
 def test_address_of_a_broker_must_be_an_mqtt_url() -> None:
     """The error says how to write it."""
     with pytest.raises(ValueError, match="mqtt://HOST:PORT"):
-        Sandbox(Settings(broker="localhost:1883"))
+        Settings(broker="localhost:1883")
 
 
 async def test_modes_that_are_older_than_the_renaming_change_the_topics(

@@ -166,6 +166,11 @@ def _stored(sandbox: Sandbox, device_id: str) -> dict[str, int]:
 @_RANDOM
 @example(b'{"a":1,"b":"x","a":true}')
 @example(b'{"a":1}' + b"[" * 2000)
+@example('{"a":"\U0001d7d9"}'.encode())
+@example('{"a":"\u0661.\u0665e\u0662"}'.encode())
+@example(b'{"a":"0e2147483647","b":"1e-2147483647","c":"1e00000000000002"}')
+@example(b'{"a":"1e2147483648"}')
+@example(b'{"a":"0.1e-2147483647"}')
 @given(body=_bodies)
 async def test_random_bodies_are_judged_alike(
     open_sandbox: Sandbox, body: bytes
