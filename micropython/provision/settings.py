@@ -65,13 +65,17 @@ def parse_sensor(text: str) -> dict[str, Any]:
     type_, _, rest = text.partition(":")
     sensor: dict[str, Any] = {"type": type_}
     for option in rest.split(",") if rest else ():
-        key, equals, value = option.partition("=")
-        if not equals:
+        key, _, value = option.partition("=")
+        try:
+            sensor[key] = int(value, 0) if value[:1].isdigit() else value
+        except ValueError:
+            value = ""
+        if not value:
             raise ProvisionError(
                 Exit.SETTINGS,
-                f"--sensor {text}: {option!r} has no value. Write it like bme280:sda=21,scl=22",
+                f"--sensor {text}: {option!r} can't be read. "
+                "Write it like bme280:sda=21,scl=22",
             )
-        sensor[key] = int(value, 0) if value[:1].isdigit() else value
     return sensor
 
 
@@ -93,7 +97,7 @@ def check(settings: Mapping[str, Any]) -> None:
     Raises:
         ProvisionError: the board would refuse them; the message names key and remedy.
     """
-    rules = _device_module("settings")
+    rules = device_module("settings")
     try:
         rules.check(dict(settings))
     except rules.SettingsError as err:
@@ -111,7 +115,7 @@ def secrets(settings: Mapping[str, Any]) -> Sequence[str]:
     ]
 
 
-def _device_module(name: str) -> ModuleType:
+def device_module(name: str) -> ModuleType:
     """Import a module of the board's package, which here is spread over two directories."""
     if _DEVICE_PACKAGE not in sys.modules:
         spec = ModuleSpec(_DEVICE_PACKAGE, None, is_package=True)

@@ -38,6 +38,7 @@ class HttpClient:
         if self._port != (443 if tls else 80):
             self._host_header += f":{self._port}"
         self._address = None
+        self._connection = None
         self._socket = None
         self._stream = None
         self._poll = None
@@ -64,9 +65,11 @@ class HttpClient:
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
-        if self._socket:
-            self._socket.close()
-        self._socket = self._stream = self._poll = None
+        # A TLS socket whose handshake failed does not close the one below it.
+        for each in (self._socket, self._connection):
+            if each:
+                each.close()
+        self._socket = self._connection = self._stream = self._poll = None
 
     async def _send(self, request):
         message = self._encode(request)
@@ -115,13 +118,14 @@ class HttpClient:
             self._address = socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM)[0]
         family, kind, protocol, _, address = self._address
         self._step = "connecting"
-        connection = self._socket = socket.socket(family, kind, protocol)
+        connection = self._connection = socket.socket(family, kind, protocol)
         connection.setblocking(False)
         try:
             connection.connect(address)
         except OSError as err:
             if err.errno != errno.EINPROGRESS:
                 raise
+        self._socket = connection
         if self._tls:
             # The handshake wants 16 KB in one piece.
             gc.collect()
@@ -230,4 +234,4 @@ def _words(err):
     if err.args and isinstance(err.args[0], int):
         code = err.args[0]
         return errno.errorcode.get(code) or " ".join(str(arg) for arg in err.args)
-    return str(err)
+    return str(err).strip()

@@ -55,7 +55,15 @@ class Node:
         self._sensors = [Source(options) for options in settings["sensors"]]
         # Two intervals: one that is missed is no reason to have nothing to say.
         self._outbox = Outbox(2 * settings["interval_s"] + settings["timeout_s"])
-        client = HttpClient(settings["url"], _read_ca(settings["ca_file"]), settings["timeout_s"])
+        ca = _read_ca(settings["ca_file"])
+        try:
+            client = HttpClient(settings["url"], ca, settings["timeout_s"])
+        except ValueError:
+            raise SettingsError(
+                "ca_file {} is no certificate in DER form. Flash it again".format(
+                    settings["ca_file"]
+                )
+            ) from None
         wifi = None
         if settings["wifi"]:
             from .wifi import Wifi
@@ -69,6 +77,8 @@ class Node:
 
     async def run(self) -> None:
         """Run both loops and the watch over them; returns only by an exception."""
+        if self._watchdog_s:
+            self._watchdog = WDT(timeout=self._watchdog_s * 1000)
         await asyncio.gather(self._read(), self._deliver(), self._watch())
 
     def keep_awake(self) -> None:
@@ -104,8 +114,6 @@ class Node:
             gc.collect()
 
     async def _watch(self):
-        if self._watchdog_s:
-            self._watchdog = WDT(timeout=self._watchdog_s * 1000)
         while True:
             now = time.ticks_ms()
             for name, due in self._due.items():

@@ -15,7 +15,7 @@ _NODE = {
     "url": (str, "https://sensorvision.example", _REQUIRED),
     "token": (str, "11111111-2222-4333-8444-555555555555", _REQUIRED),
     "device_id": (str, "greenhouse", _REQUIRED),
-    "sensors": (list, [{"type": "bme280", "sda": 21, "scl": 22}], _REQUIRED),
+    "sensors": (list, [{"type": "bme280"}], _REQUIRED),
     "wifi": (dict, {"ssid": "home", "password": "..."}, None),
     "ca_file": (str, "/ca.der", None),
     "interval_s": (int, 60, 60, 1, 86400),
@@ -71,7 +71,7 @@ def check(raw: object) -> dict:
     Raises:
         SettingsError: see `load`.
     """
-    settings = _take("settings", raw, _NODE)
+    settings = _take("", raw, _NODE)
     try:
         tls = split_url(settings["url"])[0]
         settings["token"] = check_token(settings["token"])
@@ -84,66 +84,67 @@ def check(raw: object) -> dict:
             "that vouches for the server, as a DER file"
         )
     if settings["wifi"] is not None:
-        settings["wifi"] = _take("wifi", settings["wifi"], _WIFI)
+        settings["wifi"] = _take("wifi.", settings["wifi"], _WIFI)
     settings["sensors"] = _check_sensors(settings["sensors"])
     return settings
 
 
 def _check_sensors(raw):
-    if not raw:
-        raise SettingsError(
-            "sensors is empty. Add at least one, like {}".format(json.dumps(_NODE["sensors"][1]))
-        )
     sensors = []
     names = []
     for number, options in enumerate(raw):
         where = f"sensors[{number}]"
-        type_ = options.get("type") if isinstance(options, dict) else None
+        type_ = options.get("type") if isinstance(options, dict) else TYPES[0]
+        if type_ not in TYPES:
+            known = ", ".join(TYPES)
+            raise SettingsError(f"{where}.type {type_!r} is unknown. Choose one of {known}")
         rules = dict(_SENSOR)
-        if type_ in TYPES:
-            rules.update(find(type_).OPTIONS)
-        elif isinstance(type_, str):
+        rules.update(find(type_).OPTIONS)
+        sensor = _take(where + ".", options, rules)
+        name = sensor["name"]
+        if name in names:
             raise SettingsError(
-                "{}.type {!r} is unknown. Choose one of {}".format(where, type_, ", ".join(TYPES))
+                f"{where}.name {name!r} is used twice. Give each sensor its own name"
             )
-        sensor = _take(where, options, rules)
-        if sensor["name"] in names:
-            raise SettingsError(
-                "{}.name {!r} is used twice. Give each sensor its own name".format(
-                    where, sensor["name"]
-                )
-            )
-        names.append(sensor["name"])
+        names.append(name)
         sensors.append(sensor)
     return sensors
 
 
-def _take(where, raw, rules):
+def _take(prefix, raw, rules):
     if not isinstance(raw, dict):
+        where = prefix[:-1] or "settings"
         raise SettingsError(f"{where} is not an object. Write it in braces")
-    prefix = "" if where == "settings" else where + "."
     for key in raw:
         if key not in rules:
             near = min(rules, key=lambda rule: _distance(rule, key))
-            remedy = "Did you mean {}?" if _distance(near, key) < 4 else "Remove it"
-            raise SettingsError(f"{prefix}{key} is unknown. {remedy.format(near)}")
+            is_near = 2 * _distance(near, key) <= len(key)
+            remedy = f"Did you mean {near}?" if is_near else "Remove it"
+            raise SettingsError(f"{prefix}{key} is unknown. {remedy}")
     taken = {}
     for key, rule in rules.items():
-        value = raw.get(key, rule[2])
-        problem = None
-        if value is _REQUIRED:
-            problem = "is missing"
-        elif value is not rule[2] and (not isinstance(value, rule[0]) or isinstance(value, bool)):
-            problem = f"is not {_TYPE_NAMES[rule[0]]}"
-        elif rule[0] is int and value is not None and not rule[3] <= value <= rule[4]:
-            problem = f"is not between {rule[3]} and {rule[4]}"
+        value = taken[key] = raw.get(key, rule[2])
+        problem = _problem(value, rule)
         if problem:
-            shown = "" if value is _REQUIRED else "*** " if key in _SECRETS else repr(value) + " "
+            if value is not _REQUIRED:
+                shown = "***" if key in _SECRETS else repr(value)
+                problem = f"{shown} {problem}"
             raise SettingsError(
-                f'{prefix}{key} {shown}{problem}. Write it like "{key}": {json.dumps(rule[1])}'
+                f'{prefix}{key} {problem}. Write it like "{key}": {json.dumps(rule[1])}'
             )
-        taken[key] = value
     return taken
+
+
+def _problem(value, rule):
+    if value is _REQUIRED:
+        return "is missing"
+    if value is rule[2]:
+        return None
+    if not isinstance(value, rule[0]) or isinstance(value, bool):
+        return "is not " + _TYPE_NAMES[rule[0]]
+    if rule[0] is int and not rule[3] <= value <= rule[4]:
+        return f"is not between {rule[3]} and {rule[4]}"
+    return "is empty" if value == [] else None
 
 
 def _line_at(file, position):

@@ -107,6 +107,7 @@ class _Chip:
         for start, content in description["registers"].items():
             first = int(start)
             self.registers[first : first + len(content) // 2] = bytes.fromhex(content)
+        self._blocks = description.get("blocks", False)
         self._conversions = description.get("conversions")
         self._busy_polls = description.get("busy_polls", 1)
         self._converted = 0
@@ -114,6 +115,8 @@ class _Chip:
 
     def read(self, register, count):
         """Read registers from the given one on; each poll of the status lets time pass."""
+        while self._blocks:
+            time.sleep(1)
         if self._conversions and register == _STATUS and self._polls_left:
             self._polls_left -= 1
             self.registers[_STATUS] = _MEASURING

@@ -1,0 +1,1 @@
+"""The board's code on real MicroPython, and the tools that put it there."""

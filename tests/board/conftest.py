@@ -1,0 +1,108 @@
+"""What the board's tests share: programs run on MicroPython, and a server of ours."""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from micropython.manifest import stage
+from micropython.simulator import SimulatedBoard, bme280, wlan
+from sandbox import Sandbox, Settings
+
+TOKEN = "11111111-1111-4111-8111-111111111111"
+
+type Run = Callable[..., Any]
+type NewBoard = Callable[..., SimulatedBoard]
+
+
+def node_settings(url: str, **changes: object) -> dict[str, Any]:
+    """Return settings of a node with one BME280 that reports every second."""
+    return {
+        "url": url,
+        "token": TOKEN,
+        "device_id": "dev-a",
+        "interval_s": 1,
+        "timeout_s": 5,
+        "wifi": {"ssid": "home", "password": "secret-of-wifi"},
+        "sensors": [{"type": "bme280"}],
+        **changes,
+    }
+
+
+def healthy_world() -> dict[str, Any]:
+    """Return a world with the data sheet's BME280 and a radio in reach."""
+    return {"i2c": [bme280()], "wlan": wlan()}
+
+
+async def run_program(
+    directory: Path,
+    program: str,
+    *,
+    world: dict[str, Any] | None = None,
+    deadline_s: float = 30,
+    **values: object,
+) -> Any:  # noqa: ANN401
+    """Run a program on a board with the port's files.
+
+    Args:
+        directory: where the board's flash is made.
+        program: MicroPython source; finds `values` as globals, and what it gives to
+            `say` comes back.
+        world: what surrounds the board.
+        deadline_s: seconds until the program has to be through.
+        values: JSON values for the program.
+    """
+    board = SimulatedBoard(directory, world or {}, heap="1m")
+    stage(board.flash)
+    (board.flash / "values.json").write_text(json.dumps(values), encoding="utf-8")
+    (board.flash / "main.py").write_text(
+        "import json\n"
+        "with open('/values.json') as _file:\n"
+        "    globals().update(json.load(_file))\n"
+        "def say(value):\n"
+        "    print('SAID', json.dumps(value))\n" + program,
+        encoding="utf-8",
+    )
+    async with board:
+        await board.wait_until_off(deadline_s)
+    said = [
+        line.removeprefix("SAID ") for line in board.lines if line.startswith("SAID ")
+    ]
+    assert said, "\n".join(board.lines)
+    return json.loads(said[-1])
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return `run_program` for a board of this test's own."""
+    return partial(run_program, tmp_path)
+
+
+@pytest.fixture
+async def new_board(tmp_path: Path) -> AsyncIterator[NewBoard]:
+    """Return a function that makes a board with the port and settings on its flash."""
+    boards: list[SimulatedBoard] = []
+
+    def make(
+        settings: dict[str, Any], world: dict[str, Any] | None = None
+    ) -> SimulatedBoard:
+        board = SimulatedBoard(
+            tmp_path / f"board-{len(boards)}", world or healthy_world()
+        )
+        board.stage(json.dumps(settings))
+        boards.append(board)
+        return board
+
+    yield make
+    for board in boards:
+        await board.stop()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """Return a running server with the devices of the wire contract."""
+    async with Sandbox(Settings(fixtures="contract", broker=None)) as server:
+        yield server

@@ -1,0 +1,241 @@
+"""One table of settings, read by the same file on MicroPython and on CPython."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from micropython.provision.settings import device_module
+
+from .conftest import TOKEN, run_program
+
+_GOOD: dict[str, Any] = {
+    "url": "http://192.168.1.5:8080/sensorvision/",
+    "token": TOKEN,
+    "device_id": "greenhouse",
+    "wifi": {"ssid": "home", "password": "very-secret"},
+    "sensors": [{"type": "bme280"}],
+}
+_ABSENT = object()
+
+
+def changed(**changes: object) -> str:
+    """Return good settings as JSON text, with changes; `_ABSENT` leaves a key out."""
+    settings = {**_GOOD, **changes}
+    return json.dumps(
+        {key: value for key, value in settings.items() if value is not _ABSENT}
+    )
+
+
+_REFUSED = {
+    "no url": (
+        changed(url=_ABSENT),
+        'url is missing. Write it like "url": "https://sensorvision.example"',
+    ),
+    "url without scheme": (
+        changed(url="sensorvision.example"),
+        (
+            "url 'sensorvision.example' is no server address. Write it like "
+            "https://sensorvision.example"
+        ),
+    ),
+    "url with a password": (
+        changed(url="http://me:secret@host"),
+        "url '***' is no server address. Write it like https://sensorvision.example",
+    ),
+    "url of another kind": (
+        changed(url=5),
+        'url 5 is not text. Write it like "url": "https://sensorvision.example"',
+    ),
+    "https without an authority": (
+        changed(url="https://sensorvision.example"),
+        (
+            "ca_file is missing. With https the board needs the certificate of the authority "
+            "that vouches for the server, as a DER file"
+        ),
+    ),
+    "malformed token": (
+        changed(token="secret-token"),
+        (
+            "device token '***' is not a UUID in lower case. Copy it again from the device's page "
+            "in SensorVision"
+        ),
+    ),
+    "token of another kind": (
+        changed(token=12345),
+        'token *** is not text. Write it like "token": "11111111-2222-4333-8444-555555555555"',
+    ),
+    "device id with a slash": (
+        changed(device_id="green/house"),
+        (
+            "device id 'green/house' cannot be used. Take 1 to 64 letters, digits, dots, "
+            "underscores or hyphens"
+        ),
+    ),
+    "number in quotes": (
+        changed(interval_s="60"),
+        "interval_s '60' is not a whole number. Write it like \"interval_s\": 60",
+    ),
+    "true for a number": (
+        changed(interval_s=True),
+        'interval_s True is not a whole number. Write it like "interval_s": 60',
+    ),
+    "number out of range": (
+        changed(interval_s=0),
+        'interval_s 0 is not between 1 and 86400. Write it like "interval_s": 60',
+    ),
+    "mistyped key": (
+        changed(intervall=5),
+        "intervall is unknown. Did you mean interval_s?",
+    ),
+    "strange key": (
+        changed(colour_of_the_box=5),
+        "colour_of_the_box is unknown. Remove it",
+    ),
+    "wifi without ssid": (
+        changed(wifi={"password": "very-secret"}),
+        'wifi.ssid is missing. Write it like "ssid": "home"',
+    ),
+    "wifi password of another kind": (
+        changed(wifi={"ssid": "home", "password": 12345678}),
+        'wifi.password *** is not text. Write it like "password": "..."',
+    ),
+    "mistyped wifi key": (
+        changed(wifi={"sid": "home"}),
+        "wifi.sid is unknown. Did you mean ssid?",
+    ),
+    "wifi as text": (
+        changed(wifi="home"),
+        (
+            "wifi 'home' is not an object. Write it like \"wifi\": "
+            '{"ssid": "home", "password": "..."}'
+        ),
+    ),
+    "no sensors": (
+        changed(sensors=_ABSENT),
+        'sensors is missing. Write it like "sensors": [{"type": "bme280"}]',
+    ),
+    "empty sensors": (
+        changed(sensors=[]),
+        'sensors [] is empty. Write it like "sensors": [{"type": "bme280"}]',
+    ),
+    "sensor as text": (
+        changed(sensors=["bme280"]),
+        "sensors[0] is not an object. Write it in braces",
+    ),
+    "unknown sensor": (
+        changed(sensors=[{"type": "bme28"}]),
+        "sensors[0].type 'bme28' is unknown. Choose one of bme280, dht22",
+    ),
+    "sensor without type": (
+        changed(sensors=[{"sda": 4}]),
+        "sensors[0].type None is unknown. Choose one of bme280, dht22",
+    ),
+    "pin out of range": (
+        changed(sensors=[{"type": "dht22", "pin": 99}]),
+        'sensors[0].pin 99 is not between 0 and 48. Write it like "pin": 4',
+    ),
+    "option of another sensor": (
+        changed(sensors=[{"type": "dht22", "sda": 1}]),
+        "sensors[0].sda is unknown. Remove it",
+    ),
+    "two sensors without names": (
+        changed(sensors=[{"type": "bme280"}, {"type": "dht22"}]),
+        "sensors[1].name '' is used twice. Give each sensor its own name",
+    ),
+    "list": ("[]", "settings is not an object. Write it in braces"),
+    "unclosed": (
+        '{\n  "url": "http://host",\n  "token": ',
+        (
+            "/settings.json is not JSON: line 3 can't be read. Look there for a missing quote, "
+            "comma or bracket"
+        ),
+    ),
+    "word without quotes": (
+        '{\n  "url": "http://host",\n  "token": abc\n}',
+        (
+            "/settings.json is not JSON: line 3 can't be read. Look there for a missing quote, "
+            "comma or bracket"
+        ),
+    ),
+}
+
+_COMPLETE = {
+    **_GOOD,
+    "wifi": {"ssid": "home", "password": "very-secret", "country": None},
+    "ca_file": None,
+    "interval_s": 60,
+    "timeout_s": 20,
+    "watchdog_s": 8,
+    "sensors": [{"type": "bme280", "name": "", "sda": 21, "scl": 22, "address": None}],
+}
+
+_LOAD = """
+from sensorvision.settings import SettingsError, load
+outcomes = []
+for text in texts:
+    with open("/settings.json", "w") as file:
+        file.write(text)
+    try:
+        outcomes.append(load())
+    except SettingsError as err:
+        outcomes.append(str(err))
+say(outcomes)
+"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what MicroPython makes of each row, and of good settings."""
+    texts = {"good": changed(), **{name: row[0] for name, row in _REFUSED.items()}}
+    said = asyncio.run(
+        run_program(
+            tmp_path_factory.mktemp("settings"), _LOAD, texts=list(texts.values())
+        )
+    )
+    return dict(zip(texts, said, strict=True))
+
+
+@pytest.mark.parametrize("name", _REFUSED)
+def test_board_names_the_key_and_the_remedy(
+    outcomes: dict[str, Any], name: str
+) -> None:
+    assert outcomes[name] == _REFUSED[name][1]
+
+
+@pytest.mark.parametrize("name", _REFUSED)
+def test_host_says_the_same(tmp_path: Path, name: str) -> None:
+    text, message = _REFUSED[name]
+    file = tmp_path / "settings.json"
+    file.write_text(text, encoding="utf-8")
+    settings = device_module("settings")
+    with pytest.raises(settings.SettingsError) as caught:
+        settings.load(str(file))
+    assert str(caught.value).replace(str(file), "/settings.json") == message
+
+
+@pytest.mark.parametrize("name", _REFUSED)
+def test_no_message_holds_a_secret(outcomes: dict[str, Any], name: str) -> None:
+    for secret in (TOKEN, "secret", "12345"):
+        assert secret not in outcomes[name]
+
+
+def test_good_settings_are_completed_with_defaults(outcomes: dict[str, Any]) -> None:
+    assert outcomes["good"] == _COMPLETE
+
+
+def test_missing_file_is_named() -> None:
+    settings = device_module("settings")
+    with pytest.raises(
+        settings.SettingsError, match=r"/nowhere\.json is missing\. Put one there"
+    ):
+        settings.load("/nowhere.json")
+
+
+def test_example_file_is_good() -> None:
+    example = Path(device_module("settings").__file__ or "").parent.parent
+    settings = device_module("settings")
+    loaded = settings.load(str(example / "settings.example.json"))
+    assert [sensor["type"] for sensor in loaded["sensors"]] == ["bme280", "dht22"]
