@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 import json
 from pathlib import Path
 import signal
 import sys
 import time
+from typing import NoReturn
 
 from rich.console import Console
 from rich.live import Live
@@ -40,6 +41,9 @@ _console = Console(stderr=True)
 
 async def _demo(*, check: bool) -> int:
     _FOLDER.mkdir(exist_ok=True)
+    if task := asyncio.current_task():
+        # However it is ended, the parts that it has started end with it.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with AsyncExitStack() as stack:
         _console.print("Starting SensorVision, Home Assistant and a board ...")
         sensorvision = await stack.enter_async_context(server(_FOLDER))
@@ -141,12 +145,8 @@ async def _addresses(house: HomeAssistantApi, entry_id: str) -> dict[str, Addres
 
 async def _show(
     house: HomeAssistantApi, sensorvision: Server, board: SimulatedBoard
-) -> None:
-    """Print where everything is, then what arrives, until Ctrl-C."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+) -> NoReturn:
+    """Print where everything is, then what arrives, until cancelled."""
     _console.print(
         Panel(
             f"[bold]Home Assistant[/]  {house.url}  user {USERNAME}, "
@@ -160,11 +160,9 @@ async def _show(
         )
     )
     with Live(console=_console, auto_refresh=False) as live:
-        while not stop.is_set():
+        while True:
             live.update(_table(sensorvision.database, board), refresh=True)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1)
-    _console.print("Stopping ...")
+            await asyncio.sleep(1)
 
 
 def _table(database: Path, board: SimulatedBoard) -> Table:
@@ -198,14 +196,16 @@ def main() -> int:
         help="run until everything has arrived three times and compare, then stop",
     )
     options = parser.parse_args()
+    code = 1
     try:
-        return asyncio.run(_demo(check=options.check))
+        code = asyncio.run(_demo(check=options.check))
     except* StartError as errors:
         for error in errors.exceptions:
             _console.print(f"[red]{error}[/]")
-    except* KeyboardInterrupt:
+    except* KeyboardInterrupt, asyncio.CancelledError:
         _console.print("Stopped.")
-    return 1
+        code = 130 if options.check else 0
+    return code
 
 
 if __name__ == "__main__":
