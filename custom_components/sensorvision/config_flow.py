@@ -205,7 +205,7 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
                 title=user_input[CONF_NAME],
                 data={CONF_TARGET: user_input[CONF_TARGET]},
             )
-        return self._show_form("user", user_input, errors)
+        return self._show_form("user", _name_of(user_input), errors)
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -220,11 +220,14 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
                 title=user_input[CONF_NAME],
                 data={CONF_TARGET: user_input[CONF_TARGET]},
             )
-        suggested = user_input or {CONF_NAME: subentry.title, **subentry.data}
+        suggested = _name_of(user_input) or {
+            CONF_NAME: subentry.title,
+            **subentry.data,
+        }
         return self._show_form("reconfigure", suggested, errors)
 
     def _show_form(
-        self, step_id: str, suggested: dict[str, Any] | None, errors: dict[str, str]
+        self, step_id: str, suggested: dict[str, Any], errors: dict[str, str]
     ) -> SubentryFlowResult:
         return self.async_show_form(
             step_id=step_id,
@@ -277,6 +280,21 @@ async def _suggest_prefix(hass: HomeAssistant) -> str:
 
 
 def _target_errors(user_input: Mapping[str, Any] | None) -> dict[str, str]:
-    if user_input is None or any(user_input[CONF_TARGET].values()):
+    """Return what is wrong with a target that the selector let through."""
+    if user_input is None:
         return {}
-    return {CONF_TARGET: "target_empty"}
+    choices = user_input[CONF_TARGET].values()
+    if not any(choices):
+        return {CONF_TARGET: "target_empty"}
+    # Templates can be neither followed nor stored, and "all" is no name.
+    if not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in choices
+    ):
+        return {CONF_TARGET: "target_unnamed"}
+    return {}
+
+
+def _name_of(user_input: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what of a mirror with a wrong target is worth showing again."""
+    return {CONF_NAME: user_input[CONF_NAME]} if user_input else {}

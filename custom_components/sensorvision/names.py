@@ -28,7 +28,7 @@ class Described:
         device_name: the device's name, or None.
         name: the entity's own name, without its device's, or None.
         device_class: what it measures, or None.
-        object_id: the entity id without its domain.
+        entity_id: what Home Assistant knows it by at present.
         unit: unit of measurement, or None.
     """
 
@@ -37,8 +37,13 @@ class Described:
     device_name: str | None
     name: str | None
     device_class: str | None
-    object_id: str
+    entity_id: str
     unit: str | None
+
+    @property
+    def object_id(self) -> str:
+        """Return the entity id without its domain."""
+        return self.entity_id.partition(".")[2]
 
 
 class Address(NamedTuple):
@@ -88,6 +93,10 @@ class Names:
     def address(self, entity: Described) -> Address:
         """Return where an entity's numbers go, chosen at its first use."""
         if known := self._addresses.get(entity.key):
+            return known
+        # It had no registry entry before, and no other key.
+        if known := self._addresses.pop(entity.entity_id, None):
+            self._addresses[entity.key] = known
             return known
         device_id = self._device_id(entity)
         wanted = _variable_name(entity)

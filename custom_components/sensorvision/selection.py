@@ -66,7 +66,6 @@ def select(hass: HomeAssistant, target: Mapping[str, Any]) -> Selection:
 @callback
 def describe(hass: HomeAssistant, entity_id: str) -> Described:
     """Collect what an entity is named after."""
-    object_id = entity_id.partition(".")[2]
     state = hass.states.get(entity_id)
     attributes: Mapping[str, Any] = state.attributes if state else {}
     entry = er.async_get(hass).async_get(entity_id)
@@ -77,7 +76,7 @@ def describe(hass: HomeAssistant, entity_id: str) -> Described:
             device_name=None,
             name=_text(attributes, ATTR_FRIENDLY_NAME),
             device_class=_text(attributes, ATTR_DEVICE_CLASS),
-            object_id=object_id,
+            entity_id=entity_id,
             unit=_text(attributes, ATTR_UNIT_OF_MEASUREMENT),
         )
     device = dr.async_get(hass).async_get(entry.device_id) if entry.device_id else None
@@ -87,7 +86,7 @@ def describe(hass: HomeAssistant, entity_id: str) -> Described:
         device_name=(device.name_by_user or device.name) if device else None,
         name=entry.name or entry.original_name,
         device_class=entry.device_class or entry.original_device_class,
-        object_id=object_id,
+        entity_id=entity_id,
         unit=entry.unit_of_measurement,
     )
 

@@ -50,6 +50,40 @@ async def test_new_mirror_needs_a_target(
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"entity_id": "all"},
+        {"entity_id": "{{ states.sensor }}"},
+        {"entity_id": ["{{ states.sensor }}", "sensor.tank"]},
+        {"area_id": "none", "entity_id": ["sensor.tank"]},
+        {"label_id": ["{{ 1 }}"]},
+    ],
+)
+async def test_only_things_that_have_a_name_can_be_followed(
+    hass: HomeAssistant, set_up: SetUp, odd: dict[str, Any]
+) -> None:
+    """The selector lets templates through, which no file can keep."""
+    entry = await set_up()
+    form = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
+    )
+    form = await hass.config_entries.subentries.async_configure(
+        form["flow_id"], {CONF_NAME: "Odd", CONF_TARGET: odd}
+    )
+    assert form["type"] is FlowResultType.FORM
+    assert form["errors"] == {CONF_TARGET: "target_unnamed"}
+    assert form["data_schema"]
+    assert [key.description for key in form["data_schema"].schema] == [
+        {"suggested_value": "Odd"},
+        None,
+    ]
+    created = await hass.config_entries.subentries.async_configure(
+        form["flow_id"], {CONF_NAME: "Odd", CONF_TARGET: {"area_id": ["attic"]}}
+    )
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+
+
 @pytest.mark.parametrize("empty", _EMPTY_TARGETS)
 async def test_mirror_can_be_changed(
     hass: HomeAssistant,

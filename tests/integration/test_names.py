@@ -27,7 +27,7 @@ _PLAIN = Described(
     device_name=None,
     name=None,
     device_class=None,
-    object_id="x",
+    entity_id="sensor.x",
     unit=None,
 )
 
@@ -51,11 +51,15 @@ def _address(**described: str | None) -> Address:
             "home.living_room",
             "humidity",
         ),
-        ({"device_name": "Plug", "object_id": "plug_led"}, "home.plug", "plug_led"),
-        ({"name": "Front door"}, "home.front_door", "front_door"),
-        ({"object_id": "rain_today"}, "home.rain_today", "rain_today"),
         (
-            {"device_class": "temperature", "object_id": "outside"},
+            {"device_name": "Plug", "entity_id": "sensor.plug_led"},
+            "home.plug",
+            "plug_led",
+        ),
+        ({"name": "Front door"}, "home.front_door", "front_door"),
+        ({"entity_id": "sensor.rain_today"}, "home.rain_today", "rain_today"),
+        (
+            {"device_class": "temperature", "entity_id": "sensor.outside"},
             "home.outside",
             "temperature",
         ),
@@ -108,11 +112,15 @@ def test_reserved_name_is_told_apart_by_its_unit(
     assert _address(device_name="Meter", name=name, unit=unit).variable == variable
 
 
-@pytest.mark.parametrize("source", ["device_class", "object_id"])
-def test_reserved_name_is_avoided_wherever_it_comes_from(source: str) -> None:
+@pytest.mark.parametrize(
+    "described", [{"device_class": "voltage"}, {"entity_id": "sensor.voltage"}]
+)
+def test_reserved_name_is_avoided_wherever_it_comes_from(
+    described: dict[str, str],
+) -> None:
     """A device class or an object id can be `voltage` just as well."""
-    described = {"device_name": "Meter", source: "voltage", "unit": "V"}
-    assert _address(**described).variable == "voltage_v"
+    address = _address(device_name="Meter", unit="V", **described)
+    assert address.variable == "voltage_v"
 
 
 def test_long_names_are_cut_to_what_the_server_takes() -> None:
@@ -158,13 +166,32 @@ def test_names_are_remembered_over_a_restart() -> None:
     stored = json.loads(json.dumps(names.as_stored()))
 
     again = Names("home", stored)
-    renamed = replace(meter, device_name="Main meter", name="Load", object_id="load")
+    renamed = replace(
+        meter, device_name="Main meter", name="Load", entity_id="sensor.load"
+    )
     assert again.address(renamed) == before
     # Nobody else gets a name that was given.
     other = replace(meter, key="2", device_key="e")
     assert again.address(other) == ("home.meter_2", "power")
     newcomer = replace(renamed, key="3", name="Energy")
     assert again.address(newcomer) == ("home.meter", "energy")
+
+
+async def test_entity_that_gets_a_registry_entry_keeps_its_variable(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """So it is when a person gives their template sensor a unique id."""
+    hass.states.async_set("sensor.tank", "70")
+    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.states.async_remove("sensor.tank")
+    house.entity("sensor.tank", "71", original_name="Rain water")
+    for _ in range(2):
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        await until(lambda: numbers(sandbox, "home.tank", "tank")[-1:] == [71])
+    homes = [d.external_id for d in sandbox.store.devices() if "home" in d.external_id]
+    assert homes == ["home.tank"]
 
 
 _NAMES = st.none() | st.text(max_size=120) | st.sampled_from(["Voltage", "A", "a", "Ä"])
@@ -175,7 +202,9 @@ _DESCRIBED = st.builds(
     device_name=_NAMES,
     name=_NAMES,
     device_class=st.none() | st.sampled_from(["voltage", "frequency", "temperature"]),
-    object_id=st.from_regex(r"[a-z0-9]([a-z0-9_]{0,80}[a-z0-9])?", fullmatch=True),
+    entity_id=st.from_regex(
+        r"sensor\.[a-z0-9]([a-z0-9_]{0,80}[a-z0-9])?", fullmatch=True
+    ),
     unit=st.none() | st.sampled_from(["V", "%", "°C", "µg/m³", "", "kW"]),
 )
 

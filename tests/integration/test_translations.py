@@ -135,7 +135,7 @@ def test_errors_are_those_of_the_flows() -> None:
     texts = CONFIG["error"].keys() | MIRROR["error"].keys()
     assert texts == _errors_in_code()
     assert not CONFIG["error"].keys() & MIRROR["error"].keys()
-    assert MIRROR["error"].keys() == {"target_empty"}
+    assert MIRROR["error"].keys() == {"target_empty", "target_unnamed"}
 
 
 def test_aborts_are_those_of_the_flows() -> None:
