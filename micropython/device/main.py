@@ -1,5 +1,5 @@
 """Start the node, and start it again whatever happens."""
 
-from sensorvision.node import run
+from sensorvision.start import run
 
 run()

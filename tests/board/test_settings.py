@@ -179,7 +179,7 @@ for text in texts:
     with open("/settings.json", "w") as file:
         file.write(text)
     try:
-        outcomes.append(load())
+        outcomes.append(load("/settings.json"))
     except SettingsError as err:
         outcomes.append(str(err))
 say(outcomes)

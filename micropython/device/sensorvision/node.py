@@ -2,68 +2,36 @@
 
 import asyncio
 import gc
-import sys
 import time
 
-from machine import WDT, reset
+from machine import WDT
 from micropython import const
 
-from . import __version__
 from .delivery import Delivery
 from .http import HttpClient
 from .outbox import Outbox
 from .sensors import SensorError, find
-from .settings import SettingsError, load
 
-_SETTINGS_WAIT_S = const(30)
-_CRASH_WAIT_S = const(5)
 _WATCH_MS = const(1000)
 _LONGEST_SENSOR_MS = const(15000)
 _LONGEST_WIFI_MS = const(25000)
 
 
-def run() -> None:
-    """Run the node until someone interrupts it; reset the board where it can't go on."""
-    firmware = sys.implementation
-    version = ".".join(str(part) for part in firmware.version[:3])
-    print(f"sensorvision {__version__} on {firmware.name} {version}, {firmware._machine}")
-    while True:
-        try:
-            node = Node(load())
-        except SettingsError as err:
-            print("settings:", err)
-            time.sleep(_SETTINGS_WAIT_S)
-            continue
-        try:
-            asyncio.run(node.run())
-        except KeyboardInterrupt:
-            node.keep_awake()
-            raise
-        except Exception as err:
-            sys.print_exception(err)
-            time.sleep(_CRASH_WAIT_S)
-            reset()
-
-
 class Node:
-    """One board: its sensors, its outbox and the way to its server."""
+    """One board: its sensors, its outbox and the way to its server.
 
-    def __init__(self, settings: dict):
+    Args:
+        settings: complete, as `settings.load` returns them.
+        client: what exchanges requests and answers with the server.
+    """
+
+    def __init__(self, settings: dict, client: HttpClient):
         self._interval_ms = settings["interval_s"] * 1000
         self._exchange_ms = settings["timeout_s"] * 1000
         self._watchdog_s = settings["watchdog_s"]
         self._sensors = [Source(options) for options in settings["sensors"]]
         # Two intervals: one that is missed is no reason to have nothing to say.
         self._outbox = Outbox(2 * settings["interval_s"] + settings["timeout_s"])
-        ca = _read_ca(settings["ca_file"])
-        try:
-            client = HttpClient(settings["url"], ca, settings["timeout_s"])
-        except ValueError:
-            raise SettingsError(
-                "ca_file {} is no certificate in DER form. Flash it again".format(
-                    settings["ca_file"]
-                )
-            ) from None
         wifi = None
         if settings["wifi"]:
             from .wifi import Wifi
@@ -161,13 +129,3 @@ class Source:
                 )
             )
         return {self._prefix + name: value for name, value in readings.items()}
-
-
-def _read_ca(path):
-    if not path:
-        return None
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        raise SettingsError(f"ca_file {path} is missing. Flash it again") from None

@@ -6,8 +6,6 @@ from .protocol import ValidationError, check_device_id, check_token
 from .sensors import TYPES, find
 from .url import split_url
 
-PATH = "/settings.json"
-
 _REQUIRED = object()
 
 # Each key's type, an example, its default, and for numbers the smallest and the largest.
@@ -39,7 +37,7 @@ class SettingsError(Exception):
     """The settings can't be used; the message says which, why, and what to do."""
 
 
-def load(path: str = PATH) -> dict:
+def load(path: str) -> dict:
     """Read and check the settings file.
 
     Returns:
