@@ -178,6 +178,25 @@ async def test_two_entries_do_not_disturb_each_other(
     assert numbers(sandbox, "home.tank", "tank") == [70]
 
 
+async def test_stopping_home_assistant_writes_the_names(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    hass_storage: dict[str, Any],
+) -> None:
+    """It does not unload entries before it stops, and waits for none of them."""
+    house.entity("sensor.tank", "70")
+    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+    async with asyncio.timeout(1):
+        await hass.async_stop(force=True)
+    assert entry.state is ConfigEntryState.LOADED
+    assert not _ours(hass)["tasks"]
+    names = hass_storage[f"{DOMAIN}.{entry.entry_id}.names"]["data"]
+    assert list(names["devices"].values()) == ["home.tank"]
+
+
 async def test_names_are_written_once_they_are_given_and_not_again(
     hass: HomeAssistant, set_up: SetUp, house: House, hass_storage: dict[str, Any]
 ) -> None:
