@@ -134,7 +134,7 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._abort_if_unique_id_configured()
                 errors, placeholders["message"] = await _try_connection(self.hass, data)
                 if not errors:
-                    return self.async_create_entry(title=str(url.host), data=data)
+                    return self.async_create_entry(title=self._title(data), data=data)
         suggested = user_input or {CONF_PREFIX: await _suggest_prefix(self.hass)}
         return self.async_show_form(
             step_id="user",
@@ -144,6 +144,13 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    def _title(self, data: Mapping[str, Any]) -> str:
+        """Name an entry after its server, and after its prefix where there are two."""
+        host = str(normalize_url(data[CONF_URL]).host)
+        if any(entry.title == host for entry in self._async_current_entries()):
+            return f"{host} ({data[CONF_PREFIX]})"
+        return host
 
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:

@@ -313,7 +313,8 @@ async def test_same_server_and_prefix_cannot_be_connected_twice(
 
     other = await _submit(hass, connection(url) | {CONF_PREFIX: "cabin"})
     assert other["type"] is FlowResultType.CREATE_ENTRY
-    assert len(hass.config_entries.async_entries(DOMAIN)) == 2
+    titles = [entry.title for entry in hass.config_entries.async_entries(DOMAIN)]
+    assert titles == ["127.0.0.1", "127.0.0.1 (cabin)"]
 
 
 @pytest.mark.parametrize(
