@@ -10,6 +10,9 @@ MAX_DEVICE_ID_CHARS = 64
 MAX_VARIABLE_NAME_CHARS = 100
 VALUE_LIMIT = 1e14
 
+MAX_MESSAGE_CHARS = 300
+MAX_RETRY_AFTER_S = 3600
+
 # The server copies these five into a table of smaller numbers with three decimals,
 # where one that does not fit makes the whole request fail.
 RESERVED_VARIABLE_LIMITS = {
@@ -26,11 +29,16 @@ SIGN_IN = "sign_in"
 WRONG_DEVICE = "wrong_device"
 WRONG_PAYLOAD = "wrong_payload"
 
+# Half of that table's last decimal: from there on a number is rounded up to its limit.
+_RESERVED_ROUNDING = 0.0005
+
 NOTHING_TO_STORE = "At least one numeric variable is required"
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _DEVICE_ID_CHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._"
 _HEX_DIGITS = "0123456789abcdef"
+_DIGITS = "0123456789"
+_MAX_SHOWN_CHARS = 100
 
 _PAYLOAD_ERROR_TYPES = (
     "HttpMessageNotReadableException",
@@ -38,6 +46,8 @@ _PAYLOAD_ERROR_TYPES = (
     "HttpRequestMethodNotSupportedException",
     "HttpMediaTypeNotAcceptableException",
 )
+# Parts of the names of errors that say that the database, not the data, is the trouble.
+_OUTAGE_WORDS = ("CannotCreateTransaction", "Data", "Jpa", "Lock")
 
 
 class SensorVisionError(Exception):
@@ -54,7 +64,7 @@ class ValidationError(SensorVisionError):
     """
 
     def __init__(self, field: "str", value: "object", problem: "str", remedy: "str"):
-        super().__init__("{} {!r} {}. {}".format(field, value, problem, remedy))
+        super().__init__("{} {} {}. {}".format(field, _shown(value), problem, remedy))
         self.field = field
         self.value = value
         self.remedy = remedy
@@ -85,9 +95,11 @@ class Answer:
         status: HTTP status.
         message: what the server said, or what can be said in its place.
         error_type: the server's name of its error, or "".
-        retry_after_s: seconds that the server asks to wait, or None.
+        retry_after_s: seconds that the server asks to wait, an hour at most, or None.
         suspect: whether a `TRY_LATER` may be the payload's fault after all, so that
             after a few tries it should be split to find the culprit.
+        is_json: whether the body was a JSON object, as the server's own answers are
+            and the pages of a proxy in front of it are not.
     """
 
     def __init__(
@@ -98,6 +110,7 @@ class Answer:
         error_type: "str" = "",
         retry_after_s: "int | None" = None,
         suspect: "bool" = False,
+        is_json: "bool" = True,
     ):
         self.kind = kind
         self.status = status
@@ -105,6 +118,7 @@ class Answer:
         self.error_type = error_type
         self.retry_after_s = retry_after_s
         self.suspect = suspect
+        self.is_json = is_json
 
 
 def check_device_id(device_id: "str") -> "str":
@@ -177,13 +191,13 @@ def check_variables(variables: "dict[str, int | float]") -> None:
             raise ValidationError(
                 name, value, "is not a number", "Send an int or a float, such as 1 or 0"
             )
-        limit = RESERVED_VARIABLE_LIMITS.get(name)
         # Written so that NaN, which compares false with everything, is refused too.
         if not abs(value) < VALUE_LIMIT:
             raise ValidationError(
                 name, value, "is out of range", "Send a finite number below 1e14"
             )
-        if limit is not None and not round(abs(value), 3) < limit:
+        limit = RESERVED_VARIABLE_LIMITS.get(name)
+        if limit is not None and abs(value) >= limit - _RESERVED_ROUNDING:
             raise ValidationError(
                 name,
                 value,
@@ -247,19 +261,20 @@ def read_answer(status: "int", headers: "dict[str, str]", body: "bytes") -> "Ans
         body: the whole body, whatever its type: it may be JSON, HTML or empty.
     """
     data = _json_object(body)
-    message = data.get("message") or data.get("detail") or data.get("title")
-    if not isinstance(message, str):
-        message = "HTTP status {}".format(status)
+    is_json = data is not None
+    data = data or {}
     error_type = data.get("errorType")
     if not isinstance(error_type, str):
         error_type = ""
-    kind, suspect = _kind(status, data, error_type)
-    if 200 <= status < 300 and kind != DELIVERED:
-        message = "the answer is not SensorVision's"
-    elif 300 <= status < 400:
-        message = "the server redirects to another address"
+    kind, suspect = _kind(status, is_json, data.get("success"), error_type)
     return Answer(
-        kind, status, message, error_type, _retry_after_s(headers, data), suspect
+        kind,
+        status,
+        _message(status, kind, data),
+        error_type,
+        _retry_after_s(headers, data),
+        suspect,
+        is_json,
     )
 
 
@@ -279,29 +294,46 @@ def _ingest(
 
 
 def _kind(
-    status: "int", data: "dict[str, object]", error_type: "str"
+    status: "int", is_json: "bool", success: "object", error_type: "str"
 ) -> "tuple[str, bool]":
-    if status == 200 and data.get("success") is True:
+    if status == 200 and success is True:
         return DELIVERED, False
-    if status == 400:
-        return (WRONG_PAYLOAD if data else WRONG_DEVICE), False
-    if status == 401:
-        return (SIGN_IN if data else WRONG_DEVICE), False
-    if status in (403, 404):
-        return WRONG_DEVICE, False
+    if status == 400 and is_json:
+        return WRONG_PAYLOAD, False
+    if status == 401 and is_json:
+        return SIGN_IN, False
     if status == 413 or (status == 500 and error_type in _PAYLOAD_ERROR_TYPES):
         return WRONG_PAYLOAD, False
-    # A rolled-back transaction hides its cause: a number out of range looks like a race.
-    is_rollback = error_type in ("", "UnexpectedRollbackException")
-    return TRY_LATER, status == 500 and bool(data) and is_rollback
+    if status == 409:
+        return TRY_LATER, is_json
+    if status == 500:
+        # A rolled-back transaction hides its cause: a number that can't be stored
+        # looks like a race between two requests.
+        is_outage = any(word in error_type for word in _OUTAGE_WORDS)
+        return TRY_LATER, is_json and not is_outage
+    if status == 501 or (400 <= status < 500 and status not in (408, 425, 429)):
+        return WRONG_DEVICE, False
+    return TRY_LATER, False
 
 
-def _json_object(body: "bytes") -> "dict[str, object]":
+def _message(status: "int", kind: "str", data: "dict[str, object]") -> "str":
+    if 200 <= status < 300 and kind != DELIVERED:
+        return "No answer of SensorVision's"
+    if 300 <= status < 400:
+        return "A redirect to another address"
+    message = data.get("message") or data.get("detail") or data.get("title")
+    if not isinstance(message, str):
+        return "No reason given"
+    return message[:MAX_MESSAGE_CHARS]
+
+
+def _json_object(body: "bytes") -> "dict[str, object] | None":
     try:
         data = json.loads(body.decode())
-    except (ValueError, UnicodeError):
-        return {}
-    return data if isinstance(data, dict) else {}
+    # The last two are raised when it is nested too deep.
+    except (ValueError, RuntimeError, MemoryError):
+        return None
+    return data if isinstance(data, dict) else None
 
 
 def _retry_after_s(
@@ -314,6 +346,14 @@ def _retry_after_s(
     ):
         # `Retry-After` may also be a date, which a board without a clock can't read.
         text = str(value).strip()
-        if text.isdigit():
-            return int(text)
+        if text and all(char in _DIGITS for char in text):
+            return min(int(text[:10]), MAX_RETRY_AFTER_S)
     return None
+
+
+def _shown(value: "object") -> "str":
+    try:
+        text = repr(value)
+    except ValueError:
+        return "of thousands of digits"
+    return text if len(text) <= _MAX_SHOWN_CHARS else text[:_MAX_SHOWN_CHARS] + "..."
