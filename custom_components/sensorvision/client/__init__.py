@@ -7,6 +7,7 @@ from .exceptions import (
     DeviceError,
     HostNotFoundError,
     NetworkError,
+    NotHttpError,
     NotSensorVisionError,
     PayloadError,
     PermissionDeniedError,
@@ -17,7 +18,8 @@ from .exceptions import (
     ServerError,
     ValidationError,
 )
-from .http import AsyncSensorVisionClient, Probe, RetryPolicy, Timeouts
+from .http import AsyncSensorVisionClient, Probe
+from .pace import RetryPolicy, Timeouts
 
 __all__ = [
     "AnswerError",
@@ -27,6 +29,7 @@ __all__ = [
     "DeviceError",
     "HostNotFoundError",
     "NetworkError",
+    "NotHttpError",
     "NotSensorVisionError",
     "PayloadError",
     "PermissionDeniedError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import logging
 import time
 from typing import TYPE_CHECKING, Callable
@@ -17,69 +17,16 @@ from .exceptions import (
     PermissionDeniedError,
     SensorVisionError,
     ValidationError,
-    raise_for,
+    error_of,
 )
-from .http import AsyncSensorVisionClient, RetryPolicy
+from .pace import Pace
+from .status import Status
 
 if TYPE_CHECKING:
+    from .http import AsyncSensorVisionClient
     from .outbox import Batch, Outbox
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast to send, and how long to wait after each kind of failure.
-
-    Attributes:
-        window_s: how long to collect changes before a round of posts.
-        spacing_s: the least time between two posts; the hosted server's proxy refuses
-            more than 10 a second.
-        max_in_flight: how many devices are posted to at once.
-        backoff: the growing random pauses while the server is away.
-        suspect_attempts: how often the server may fail on one device's data before
-            the data is split to find a culprit.
-        refused_device_s: pause before a device that the server refuses is tried again.
-        refused_credential_s: pause before a refused credential is tried again.
-        idle_s: with nothing to send, how often to see whether the server is there.
-    """
-
-    window_s: float = 1
-    spacing_s: float = 0.105
-    max_in_flight: int = 4
-    backoff: RetryPolicy = field(
-        default_factory=lambda: RetryPolicy(first_delay_s=2, max_delay_s=300)
-    )
-    suspect_attempts: int = 3
-    refused_device_s: float = 3600
-    refused_credential_s: float = 900
-    idle_s: float = 300
-
-
-@dataclass
-class Status:
-    """What became of the readings.
-
-    Attributes:
-        is_connected: whether the last exchange found server and credential good, or
-            None before the first.
-        problem: why it did not, a sentence for a person, or None.
-        is_credential_refused: whether the server has refused the credential.
-        delivered: how many readings the server has accepted.
-        last_delivered: when it last did, in seconds since 1970 (UTC), or None.
-        refused: how many readings the server has refused for good.
-        refused_devices: what the server said, by id of the device that it refuses.
-        refused_variables: what the server said, by device id and variable.
-    """
-
-    is_connected: bool | None = None
-    problem: str | None = None
-    is_credential_refused: bool = False
-    delivered: int = 0
-    last_delivered: float | None = None
-    refused: int = 0
-    refused_devices: dict[str, str] = field(default_factory=dict)
-    refused_variables: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 class Delivery:
@@ -89,7 +36,8 @@ class Delivery:
         client: the way to the server.
         outbox: where readings wait.
         home_device_id: a device id of this installation, to try the credential with.
-        on_change: called in the event loop whenever `status` has changed.
+        on_change: called in the event loop whenever `status` has changed; what it
+            raises is logged once and stops nothing.
         pace: how fast to send.
     """
 
@@ -112,9 +60,11 @@ class Delivery:
         self._next_turn = 0.0
         self._last_exchange = 0.0
         self._failures = 0
+        self._has_failed = False
         self._retry_after_s = 0
         self._paused_until: dict[str, float] = {}
         self._suspects: dict[str, _Suspect] = {}
+        self._logged: set[tuple[str, type[Exception]]] = set()
 
     def notify(self) -> None:
         """Say that there are new readings in the outbox."""
@@ -122,10 +72,21 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
+        while True:
+            try:
+                await self._deliver()
+            except Exception as err:  # noqa: BLE001
+                # A delivery that ended here would lose everything from then on unseen.
+                self._failed_unexpectedly(err)
+            await asyncio.sleep(self._pace.unexpected_s)
+
+    async def _deliver(self) -> None:
         await self._probe()
         while True:
-            self._failures = 0 if self.status.is_connected else self._failures + 1
+            is_well = self.status.is_connected and not self._has_failed
+            self._failures = 0 if is_well else self._failures + 1
             await self._rest()
+            self._has_failed = False
             devices = await self._due_devices()
             if devices and not self.status.is_credential_refused:
                 await self._drain(devices)
@@ -141,13 +102,14 @@ class Delivery:
             delay_s = self._pace.backoff.delay_s(self._failures - 1)
             await asyncio.sleep(max(delay_s, self._retry_after_s))
             return
-        now = asyncio.get_running_loop().time()
-        waits_s = [until - now for until in self._paused_until.values()]
-        timeout_s = max(0, min([self._idle_left_s(), *waits_s]))
-        try:
-            await asyncio.wait_for(self._wake.wait(), timeout_s)
-        except asyncio.TimeoutError:
-            return
+        if not await self._due_devices():
+            now = asyncio.get_running_loop().time()
+            waits_s = [until - now for until in self._paused_until.values()]
+            timeout_s = max(0, min([self._idle_left_s(), *waits_s]))
+            try:
+                await asyncio.wait_for(self._wake.wait(), timeout_s)
+            except asyncio.TimeoutError:
+                return
         await asyncio.sleep(self._pace.window_s)
         self._wake.clear()
 
@@ -185,7 +147,12 @@ class Delivery:
         """Post the readings of these devices, a single one if the server was away."""
         queue = deque(devices)
         workers = 1 if self._failures else self._pace.max_in_flight
-        await asyncio.gather(*(self._work(queue) for _ in range(workers)))
+        ended = await asyncio.gather(
+            *(self._work(queue) for _ in range(workers)), return_exceptions=True
+        )
+        # Not before all of them have ended: none may go on unattended.
+        for error in filter(None, ended):
+            raise error
 
     async def _work(self, queue: deque[str]) -> None:
         while queue:
@@ -199,7 +166,7 @@ class Delivery:
             finally:
                 # What was confirmed on the way is not put back.
                 await self._outbox.release(batch)
-            if not self.status.is_connected:
+            if self._has_failed:
                 queue.clear()
 
     async def _send(self, batch: Batch) -> bool:
@@ -211,20 +178,24 @@ class Delivery:
             self._server_failed(err)
             return False
         except ValidationError as err:
-            answer = protocol.Answer(protocol.WRONG_PAYLOAD, 0, str(err))
-        if answer.kind == protocol.DELIVERED:
-            await self._delivered(batch)
-            return True
+            return await self._isolate(batch, str(err))
         if answer.kind == protocol.WRONG_PAYLOAD:
-            return await self._isolate(batch, answer)
+            self._server_answered()
+            return await self._isolate(batch, answer.message)
         if answer.suspect:
             return await self._suspect(batch, answer)
-        if answer.kind == protocol.SIGN_IN:
-            self._credential_refused(_error(answer))
-        elif answer.kind == protocol.WRONG_DEVICE:
-            self._device_refused(batch.device_id, answer)
+        error = error_of(answer)
+        if error is None:
+            await self._delivered(batch)
+            return True
+        if isinstance(error, AuthenticationError):
+            self._credential_refused(error)
+        elif isinstance(error, PermissionDeniedError):
+            self._device_refused(batch.device_id, error)
         else:
-            self._server_failed(_error(answer), answer.retry_after_s)
+            # Device ids are checked before they are sent, so what else the server has
+            # against the address holds for all of them.
+            self._server_failed(error)
         return False
 
     async def _turn(self) -> None:
@@ -246,24 +217,25 @@ class Delivery:
             )
         self._server_answered()
 
-    async def _isolate(self, batch: Batch, answer: protocol.Answer) -> bool:
+    async def _isolate(self, batch: Batch, reason: str) -> bool:
         """Halve refused data down to the reading that the server does not want."""
         if len(batch.readings) == 1:
-            await self._refuse(batch, answer)
+            await self._refuse(batch, reason)
             return True
         is_settled = True
         for half in batch.halves():
-            if self.status.is_connected is not False:
-                is_settled = await self._send(half) and is_settled
-        return is_settled and self.status.is_connected is not False
+            if self._has_failed:
+                return False
+            is_settled = await self._send(half) and is_settled
+        return is_settled
 
-    async def _refuse(self, batch: Batch, answer: protocol.Answer) -> None:
+    async def _refuse(self, batch: Batch, reason: str) -> None:
         await self._outbox.confirm(batch)
         self.status.refused += len(batch.readings)
         for reading in batch.readings:
             key = (reading.device_id, reading.variable)
-            self.status.refused_variables[key] = answer.message
-        self._server_answered()
+            self.status.refused_variables[key] = reason
+        self._changed()
 
     async def _suspect(self, batch: Batch, answer: protocol.Answer) -> bool:
         """Retry data on which the server failed, then split it.
@@ -279,35 +251,44 @@ class Delivery:
         if suspect.attempts >= self._pace.suspect_attempts and (
             len(batch.readings) > 1 or is_server_well
         ):
-            return await self._isolate(batch, answer)
+            return await self._isolate(batch, answer.message)
         now = asyncio.get_running_loop().time()
         pause_s = self._pace.backoff.delay_s(suspect.attempts)
         self._paused_until[batch.device_id] = now + pause_s
+        self.status.problem = str(error_of(answer))
+        self._changed()
         return False
 
-    def _device_refused(self, device_id: str, answer: protocol.Answer) -> None:
+    def _device_refused(self, device_id: str, err: PermissionDeniedError) -> None:
         now = asyncio.get_running_loop().time()
         self._paused_until[device_id] = now + self._pace.refused_device_s
-        self.status.refused_devices[device_id] = answer.message
+        self.status.refused_devices[device_id] = err.server_message
         self._server_answered()
 
     def _credential_refused(self, err: AnswerError) -> None:
         if not self.status.is_credential_refused:
             _LOGGER.info("%r refuses the credential: %s", self._client, err)
         self.status.is_credential_refused = True
-        self.status.is_connected = False
-        self.status.problem = str(err)
-        self._on_change()
+        self._failed(str(err))
 
-    def _server_failed(
-        self, err: SensorVisionError, retry_after_s: int | None = None
-    ) -> None:
+    def _server_failed(self, err: SensorVisionError) -> None:
         if self.status.is_connected is not False:
             _LOGGER.info("%r is away, readings are kept: %s", self._client, err)
-        self._retry_after_s = retry_after_s or 0
+        asked_s = err.retry_after_s if isinstance(err, AnswerError) else None
+        self._retry_after_s = asked_s or 0
+        self._failed(str(err))
+
+    def _failed_unexpectedly(self, err: Exception) -> None:
+        self._log_once("The delivery stopped, it goes on after a pause", err)
+        self._failed(
+            f"An unexpected {type(err).__name__} stopped the delivery. See the log"
+        )
+
+    def _failed(self, problem: str) -> None:
+        self._has_failed = True
         self.status.is_connected = False
-        self.status.problem = str(err)
-        self._on_change()
+        self.status.problem = problem
+        self._changed()
 
     def _server_answered(self) -> None:
         if self.status.is_connected is False:
@@ -316,7 +297,18 @@ class Delivery:
         self.status.is_credential_refused = False
         self.status.is_connected = True
         self.status.problem = None
-        self._on_change()
+        self._changed()
+
+    def _changed(self) -> None:
+        try:
+            self._on_change()
+        except Exception as err:  # noqa: BLE001
+            self._log_once("The delivery's status could not be shown", err)
+
+    def _log_once(self, what: str, err: Exception) -> None:
+        if (what, type(err)) not in self._logged:
+            self._logged.add((what, type(err)))
+            _LOGGER.error("%s", what, exc_info=err)
 
 
 @dataclass
@@ -325,12 +317,3 @@ class _Suspect:
 
     delivered_before: int
     attempts: int = 0
-
-
-def _error(answer: protocol.Answer) -> AnswerError:
-    """Return the exception that an unwelcome answer stands for."""
-    try:
-        raise_for(answer)
-    except AnswerError as err:
-        return err
-    raise ValueError("the answer was yes")

@@ -22,6 +22,7 @@ __all__ = [
     "DeviceError",
     "HostNotFoundError",
     "NetworkError",
+    "NotHttpError",
     "NotSensorVisionError",
     "PayloadError",
     "PermissionDeniedError",
@@ -31,6 +32,7 @@ __all__ = [
     "SensorVisionError",
     "ServerError",
     "ValidationError",
+    "error_of",
     "raise_for",
 ]
 
@@ -64,6 +66,12 @@ class CertificateError(NetworkError):
     remedy = "Install the certificate's authority on this machine, or check the URL"
 
 
+class NotHttpError(NetworkError):
+    """What answered does not speak HTTP, or not the kind that the URL asks for."""
+
+    remedy = "Check the URL: its port, and whether it begins with http or https"
+
+
 class RequestTimeoutError(NetworkError):
     """The server took too long; whether it stored the data is unknown."""
 
@@ -85,7 +93,8 @@ class AnswerError(SensorVisionError):
     remedy: ClassVar[str] = "Try again later"
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(f"{answer.message} (HTTP {answer.status}). {self.remedy}")
+        said = answer.message.rstrip(".")
+        super().__init__(f"{said} (HTTP {answer.status}). {self.remedy}")
         self.status = answer.status
         self.server_message = answer.message
         self.error_type = answer.error_type
@@ -146,16 +155,24 @@ def raise_for(answer: Answer) -> None:
     Raises:
         AnswerError: a subclass that says what the server refused and why.
     """
+    error = error_of(answer)
+    if error is not None:
+        raise error
+
+
+def error_of(answer: Answer) -> AnswerError | None:
+    """Return the exception that an answer stands for, or None if it was yes."""
     if answer.kind == DELIVERED:
-        return
-    raise _exception_class(answer)(answer)
+        return None
+    return _exception_class(answer)(answer)
 
 
 def _exception_class(answer: Answer) -> type[AnswerError]:
     if answer.kind == SIGN_IN:
         return AuthenticationError
     if answer.kind == WRONG_DEVICE:
-        return PermissionDeniedError if answer.status == 403 else DeviceError
+        is_foreign = answer.status == 403 and answer.is_json
+        return PermissionDeniedError if is_foreign else DeviceError
     if answer.kind == WRONG_PAYLOAD:
         return PayloadError
     if answer.status == 429:

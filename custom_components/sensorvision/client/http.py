@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 import logging
-import random
 from typing import TYPE_CHECKING, Mapping
 
 import aiohttp
@@ -13,14 +12,23 @@ from yarl import URL
 
 from . import protocol
 from .exceptions import (
+    AnswerError,
     CertificateError,
+    DeviceError,
     HostNotFoundError,
     NetworkError,
+    NotHttpError,
     NotSensorVisionError,
+    PermissionDeniedError,
+    RateLimitError,
     RequestTimeoutError,
+    SensorVisionError,
+    ServerError,
     ValidationError,
+    error_of,
     raise_for,
 )
+from .pace import RetryPolicy, Timeouts
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -30,42 +38,6 @@ _LOGGER = logging.getLogger(__name__)
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _USER_AGENT = "sensorvision"
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """How long to wait for the server, in seconds.
-
-    Attributes:
-        connect_s: for a connection, name resolution and TLS included.
-        read_s: for the next piece of an answer.
-        total_s: for a whole exchange.
-    """
-
-    connect_s: float = 10
-    read_s: float = 35
-    total_s: float = 60
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often to try again what may succeed later.
-
-    Attributes:
-        attempts: how often to send at the most; 1 switches retries off.
-        first_delay_s: upper bound of the first pause; each further one doubles it,
-            and the pause is drawn at random below it (full jitter).
-        max_delay_s: upper bound of any pause.
-    """
-
-    attempts: int = 3
-    first_delay_s: float = 0.5
-    max_delay_s: float = 30
-
-    def delay_s(self, attempt: int) -> float:
-        """Draw the pause after the given attempt, counted from 0."""
-        bound = min(self.max_delay_s, self.first_delay_s * 2 ** min(attempt, 16))
-        return random.uniform(0, bound)
 
 
 @dataclass(frozen=True)
@@ -163,24 +135,33 @@ class AsyncSensorVisionClient:
             NetworkError: no answer came.
         """
         request = protocol.ingest_request(device_id, self._api_key, dict(variables))
-        for attempt in range(self._retry.attempts):
-            is_last = attempt + 1 >= self._retry.attempts
-            delay_s = self._retry.delay_s(attempt)
+        attempt = 0
+        while True:
             try:
-                answer = await self._exchange(request)
-            except CertificateError:
-                raise
-            except NetworkError as err:
-                if is_last:
+                raise_for(await self._exchange(request))
+            except SensorVisionError as err:
+                delay_s = self._delay_s(err, attempt)
+                if delay_s is None:
                     raise
                 _LOGGER.debug("Attempt %s failed: %s", attempt + 1, err)
             else:
-                if is_last or answer.kind != protocol.TRY_LATER:
-                    raise_for(answer)
-                    return
-                _LOGGER.debug("Attempt %s failed: %s", attempt + 1, answer.message)
-                delay_s = max(delay_s, answer.retry_after_s or 0)
+                return
             await asyncio.sleep(delay_s)
+            attempt += 1
+
+    def _delay_s(self, err: SensorVisionError, attempt: int) -> float | None:
+        """Return the pause before another attempt, or None if there is none."""
+        is_permanent = isinstance(err, (CertificateError, NotHttpError))
+        is_transient = isinstance(err, (NetworkError, RateLimitError, ServerError))
+        asked_s = err.retry_after_s or 0 if isinstance(err, AnswerError) else 0
+        if (
+            attempt + 1 >= self._retry.attempts
+            or is_permanent
+            or not is_transient
+            or asked_s > self._retry.max_delay_s
+        ):
+            return None
+        return max(asked_s, self._retry.delay_s(attempt))
 
     async def post(
         self, device_id: str, variables: Mapping[str, int | float]
@@ -198,9 +179,12 @@ class AsyncSensorVisionClient:
     async def probe(self, device_id: str) -> Probe:
         """Find out whether URL, token and device id are good, and store nothing.
 
+        The token is sent only to what may be a SensorVision server.
+
         Raises:
             ValidationError: the device id can't be one.
             NotSensorVisionError: something else answered.
+            RedirectError: the server points to another address.
             AuthenticationError: the server refused the token.
             PermissionDeniedError: the device id belongs to another organisation.
             AnswerError: the server said no for another reason.
@@ -208,14 +192,24 @@ class AsyncSensorVisionClient:
         """
         probe = protocol.probe_request(device_id, self._api_key)
         connectivity = await self._exchange(protocol.connectivity_request())
+        if 300 <= connectivity.status < 400:
+            raise_for(connectivity)
+        # An empty 401 is an older server's; 429 and 5xx say nothing about it.
+        is_page = not connectivity.is_json and connectivity.status < 500
+        if is_page and connectivity.status not in (401, 429):
+            raise NotSensorVisionError(connectivity)
         answer = await self._exchange(probe)
         if protocol.is_probe_passed(answer):
-            return Probe(has_connectivity_check=connectivity.status == 200)
-        if answer.kind == protocol.WRONG_DEVICE and answer.status != 403:
-            raise NotSensorVisionError(answer)
-        raise_for(answer)
+            return Probe(
+                has_connectivity_check=connectivity.status == 200
+                and connectivity.is_json
+            )
+        error = error_of(answer)
+        is_foreign = isinstance(error, PermissionDeniedError)
         # Only a server that isn't SensorVision stores an empty object.
-        raise NotSensorVisionError(answer)
+        if error is None or (isinstance(error, DeviceError) and not is_foreign):
+            raise NotSensorVisionError(answer)
+        raise error
 
     async def _exchange(self, request: protocol.Request) -> protocol.Answer:
         """Send one request and classify its answer."""
@@ -234,12 +228,20 @@ class AsyncSensorVisionClient:
                 headers = {
                     name.lower(): value for name, value in response.headers.items()
                 }
+                # Some servers repeat what they were sent.
+                body = body.replace(self._api_key.encode(), b"***")
                 return protocol.read_answer(response.status, headers, body)
+        except aiohttp.ClientResponseError:
+            # Its arguments hold the request's headers: it must not become a cause.
+            pass
         except aiohttp.ClientConnectorCertificateError as err:
             raise CertificateError(
                 f"The certificate of {self._base_url.host} is not trusted"
             ) from err
-        except aiohttp.ClientConnectorDNSError as err:
+        except aiohttp.ClientConnectorSSLError as err:
+            raise NotHttpError(f"{self._base_url.host} does not speak TLS") from err
+        # Some names can't even be asked for.
+        except (aiohttp.ClientConnectorDNSError, UnicodeError) as err:
             raise HostNotFoundError(
                 f"There is no host named {self._base_url.host}"
             ) from err
@@ -251,6 +253,7 @@ class AsyncSensorVisionClient:
             raise NetworkError(
                 f"The connection to {self._base_url.host} failed"
             ) from err
+        raise NotHttpError(f"{self._base_url.host} does not speak HTTP")
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -278,7 +281,7 @@ def normalize_url(text: str) -> URL:
             "is not a server's address",
             "Write it like https://sensors.example.org, without user, query or fragment",
         )
-    return URL(str(url.with_path(url.path.rstrip("/"))).rstrip("/"))
+    return url.with_path(url.raw_path.rstrip("/"), encoded=True)
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

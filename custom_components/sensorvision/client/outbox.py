@@ -55,11 +55,15 @@ class Outbox:
     def __init__(self) -> None:
         self.superseded = 0
         self._waiting: dict[str, dict[str, Reading]] = {}
-        self._taken: dict[tuple[str, str], Reading] = {}
+        self._taken: dict[str, dict[str, Reading]] = {}
 
     def __len__(self) -> int:
         """Return how many readings the server has not said yes to."""
-        return sum(map(len, self._waiting.values())) + len(self._taken)
+        return sum(
+            len(variables)
+            for place in (self._waiting, self._taken)
+            for variables in place.values()
+        )
 
     def append(self, readings: Iterable[Reading]) -> None:
         """Accept readings, in the order in which they became true."""
@@ -70,32 +74,45 @@ class Outbox:
             variables[reading.variable] = reading
 
     async def devices(self) -> list[str]:
-        """Return the ids of the devices that have readings to send, longest first."""
-        return list(self._waiting)
+        """Return the ids of the devices that have readings to hand out."""
+        return [
+            device_id for device_id in self._waiting if device_id not in self._taken
+        ]
 
     async def take(self, device_id: str) -> Batch | None:
-        """Hand out what a device has to send; it stays in the outbox until confirmed."""
-        variables = self._waiting.pop(device_id, None)
-        if not variables:
+        """Hand out what a device has to send; it stays in the outbox until confirmed.
+
+        As long as some of it is out, there is no more of that device: the server would
+        take an older reading that comes late for the present one.
+        """
+        if device_id in self._taken or device_id not in self._waiting:
             return None
-        for variable, reading in variables.items():
-            self._taken[device_id, variable] = reading
+        variables = self._taken[device_id] = self._waiting.pop(device_id)
         return Batch(device_id, tuple(variables.values()))
 
     async def confirm(self, batch: Batch) -> None:
         """Let go of readings that the server has accepted, or refused for good."""
-        for reading in batch.readings:
-            self._taken.pop((reading.device_id, reading.variable), None)
+        self._settle(batch)
 
     async def release(self, batch: Batch) -> None:
         """Put back what was not sent, unless something newer has come meanwhile."""
-        variables = self._waiting.setdefault(batch.device_id, {})
-        for reading in batch.readings:
-            if self._taken.pop((reading.device_id, reading.variable), None) is None:
-                continue
+        for reading in self._settle(batch):
+            variables = self._waiting.setdefault(reading.device_id, {})
             if reading.variable in variables:
                 self.superseded += 1
             else:
                 variables[reading.variable] = reading
-        if not variables:
-            del self._waiting[batch.device_id]
+
+    def _settle(self, batch: Batch) -> list[Reading]:
+        """Take in those readings of a batch that are still out."""
+        taken = self._taken.get(batch.device_id, {})
+        settled = [
+            reading
+            for reading in batch.readings
+            if taken.get(reading.variable) is reading
+        ]
+        for reading in settled:
+            del taken[reading.variable]
+        if not taken:
+            self._taken.pop(batch.device_id, None)
+        return settled

@@ -1,0 +1,31 @@
+"""What became of the readings, for those who show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Status:
+    """What became of the readings.
+
+    Attributes:
+        is_connected: whether the last exchange found server and credential good, or
+            None before the first.
+        problem: why it did not, a sentence for a person, or None.
+        is_credential_refused: whether the server has refused the credential.
+        delivered: how many readings the server has accepted.
+        last_delivered: when it last did, in seconds since 1970 (UTC), or None.
+        refused: how many readings the server has refused for good.
+        refused_devices: what the server said, by id of the device that it refuses.
+        refused_variables: what the server said, by device id and variable.
+    """
+
+    is_connected: bool | None = None
+    problem: str | None = None
+    is_credential_refused: bool = False
+    delivered: int = 0
+    last_delivered: float | None = None
+    refused: int = 0
+    refused_devices: dict[str, str] = field(default_factory=dict)
+    refused_variables: dict[tuple[str, str], str] = field(default_factory=dict)
