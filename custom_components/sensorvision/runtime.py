@@ -97,6 +97,10 @@ class Runtime:
         """Return what became of the readings."""
         return self._delivery.status
 
+    def stored_names(self) -> StoredNames:
+        """Return the names that were given."""
+        return self._names.as_stored()
+
     @callback
     def start(self) -> None:
         """Follow the mirrors and deliver."""

@@ -66,7 +66,13 @@ def test_text_keeps_the_rules_of_home_assistant(
 
 def test_parts_are_those_that_home_assistant_knows() -> None:
     """Another one would be refused."""
-    assert TEXTS.keys() <= {"config", "config_subentries", "entity", "issues"}
+    assert TEXTS.keys() <= {
+        "config",
+        "config_subentries",
+        "entity",
+        "issues",
+        "system_health",
+    }
     assert CONFIG.keys() <= _FLOW_PARTS
     assert MIRROR.keys() <= _FLOW_PARTS | {"entry_type", "initiate_flow"}
     assert MIRROR["entry_type"]

@@ -1,0 +1,115 @@
+"""Collect what is needed to find a fault, and nothing secret."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.components.diagnostics import REDACTED
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import (
+    CONF_URL,
+    CONF_USERNAME,
+    CONF_VERIFY_SSL,
+    __version__ as HA_VERSION,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.loader import async_get_integration
+from yarl import URL
+
+from .client.delivery import Status
+from .const import CONF_PREFIX, DOMAIN
+from .runtime import Runtime, SensorVisionConfigEntry
+
+# Everything else that an entry holds may be a credential, now or later.
+_SHOWN = frozenset({CONF_PREFIX, CONF_URL, CONF_VERIFY_SSL})
+
+
+async def async_get_config_entry_diagnostics(
+    hass: HomeAssistant, entry: SensorVisionConfigEntry
+) -> dict[str, Any]:
+    """Return how a server's mirroring is set up and how it goes."""
+    integration = await async_get_integration(hass, DOMAIN)
+    found: dict[str, Any] = {
+        "versions": {
+            "home_assistant": HA_VERSION,
+            "integration": str(integration.version),
+        },
+        "entry": {
+            key: value if key in _SHOWN else REDACTED
+            for key, value in entry.data.items()
+        }
+        | {CONF_URL: _without_credentials(entry.data[CONF_URL])},
+        "state": entry.state.value,
+    }
+    if entry.state is ConfigEntryState.LOADED:
+        found |= _running(entry, entry.runtime_data)
+    secrets = _secrets(entry.data)
+    return {key: _scrubbed(value, secrets) for key, value in found.items()}
+
+
+def _running(entry: SensorVisionConfigEntry, runtime: Runtime) -> dict[str, Any]:
+    """Return what is known only while an entry is loaded."""
+    return {
+        "status": _status(runtime.status),
+        "outbox": {
+            "waiting": len(runtime.outbox),
+            "superseded": runtime.outbox.superseded,
+        },
+        "mirrors": [
+            {
+                "title": entry.subentries[subentry_id].title,
+                "choice": dict(entry.subentries[subentry_id].data),
+                "entities": sorted(mirror.entity_ids),
+                "skipped": {
+                    reason.value: count for reason, count in mirror.skipped.items()
+                },
+            }
+            for subentry_id, mirror in runtime.mirrors.items()
+            if subentry_id in entry.subentries
+        ],
+        "names": runtime.stored_names(),
+    }
+
+
+def _status(status: Status) -> dict[str, Any]:
+    """Return a status as JSON can hold it."""
+    return {
+        "is_connected": status.is_connected,
+        "is_credential_refused": status.is_credential_refused,
+        "problem": status.problem,
+        "delivered": status.delivered,
+        "last_delivered": status.last_delivered,
+        "refused": status.refused,
+        "refused_devices": dict(status.refused_devices),
+        "refused_variables": [
+            {"device": device_id, "variable": variable, "message": message}
+            for (device_id, variable), message in status.refused_variables.items()
+        ],
+    }
+
+
+def _without_credentials(url: str) -> str:
+    return str(URL(url).with_user(None).with_query(None).with_fragment(None))
+
+
+def _secrets(data: Mapping[str, Any]) -> list[str]:
+    """Return the texts of an entry that may stand nowhere in what is shown."""
+    return [
+        value
+        for key, value in data.items()
+        if key not in _SHOWN | {CONF_USERNAME} and isinstance(value, str) and value
+    ]
+
+
+def _scrubbed(found: object, secrets: list[str]) -> object:
+    """Take secrets out of texts that others have written: a server, or a person."""
+    if isinstance(found, Mapping):
+        return {
+            _scrubbed(key, secrets): _scrubbed(value, secrets)
+            for key, value in found.items()
+        }
+    if isinstance(found, (list, tuple)):
+        return [_scrubbed(item, secrets) for item in found]
+    if isinstance(found, str):
+        for secret in secrets:
+            found = found.replace(secret, REDACTED)
+    return found

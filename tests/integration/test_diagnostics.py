@@ -1,0 +1,157 @@
+"""What is handed on to find a fault: everything needed, and nothing secret."""
+
+import json
+from typing import Any
+
+from homeassistant.const import CONF_API_KEY, CONF_URL, __version__ as HA_VERSION
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.components.diagnostics import (
+    get_diagnostics_for_config_entry,
+)
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from custom_components.sensorvision.diagnostics import (
+    async_get_config_entry_diagnostics,
+)
+from sandbox import Sandbox
+
+from .conftest import PREFIX, TOKEN, SetUp, connection
+from .house import House, mirror, numbers, until
+from .test_packaging import MANIFEST
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+async def http(hass: HomeAssistant) -> None:
+    """Have the web server, which diagnostics are fetched from."""
+    assert await async_setup_component(hass, "http", {})
+
+
+async def _diagnostics(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, entry: MockConfigEntry
+) -> dict[str, Any]:
+    found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_everything_that_a_fault_may_lie_in_is_there(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+) -> None:
+    """Settings, status, what waits, each mirror with what it skips, and the names."""
+    house.entity("sensor.tank", "70")
+    house.entity("sensor.mood", "sunny")
+    chosen = ["sensor.mood", "sensor.tank"]
+    entry = await set_up(mirror("Water", entity_id=chosen))
+    await until(lambda: entry.runtime_data.status.delivered == 1)
+    found = await _diagnostics(hass, hass_client, entry)
+    assert found["versions"] == {
+        "home_assistant": HA_VERSION,
+        "integration": MANIFEST["version"],
+    }
+    assert found["entry"] == connection(sandbox.url) | {CONF_API_KEY: "**REDACTED**"}
+    assert found["state"] == "loaded"
+    assert found["status"]["is_connected"] is True
+    assert found["status"]["delivered"] == 1
+    assert found["status"]["last_delivered"] > 0
+    assert found["outbox"] == {"waiting": 0, "superseded": 0}
+    [shown] = found["mirrors"]
+    assert shown["title"] == "Water"
+    assert shown["choice"]["target"] == {"entity_id": chosen}
+    assert shown["entities"] == chosen
+    assert shown["skipped"] == {"text": 1}
+    assert ["home.tank", "tank"] in found["names"]["variables"].values()
+    assert f"{PREFIX}.tank" in found["names"]["devices"].values()
+
+
+async def test_what_the_server_refuses_is_there_in_its_words(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+) -> None:
+    """They say what is wrong with a device or a number."""
+    store = sandbox.store
+    store.add_device(
+        organization_id=store.organization_id("Organization B"),
+        external_id="home.tank",
+        now_us=0,
+    )
+    meter = house.device("Meter")
+    house.entity("sensor.tank", "70")
+    house.entity("sensor.load", "100", device=meter, original_name="Load")
+    house.entity("sensor.price", "0.3", device=meter, original_name="Price")
+    store.connection.execute(
+        "CREATE TRIGGER small BEFORE INSERT ON variable_values"
+        " WHEN CAST(NEW.value AS REAL) >= 100 BEGIN"
+        " SELECT RAISE(ABORT, 'numeric field overflow'); END"
+    )
+    entry = await set_up(
+        mirror(entity_id=["sensor.tank", "sensor.load", "sensor.price"])
+    )
+    status = entry.runtime_data.status
+    await until(lambda: status.refused_devices and status.refused_variables)
+    found = await _diagnostics(hass, hass_client, entry)
+    assert found["status"]["refused"] == 1
+    assert found["status"]["refused_devices"] == {
+        "home.tank": "Cannot send data to device in different organization"
+    }
+    [refused] = found["status"]["refused_variables"]
+    assert (refused["device"], refused["variable"]) == ("home.meter", "load")
+    assert refused["message"]
+    assert found["outbox"]["waiting"] == 1
+
+
+async def test_no_secret_is_in_it_wherever_it_stands(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+) -> None:
+    """A person may have put it into a name, a server into an answer."""
+    house.entity("sensor.tank", "70")
+    entry = await set_up(
+        mirror(f"My token {TOKEN}", entity_id=["sensor.tank"]), password=PASSWORD
+    )
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+    status = entry.runtime_data.status
+    status.problem = f"The server said {PASSWORD}"
+    status.refused_devices[TOKEN] = f"{TOKEN} is unknown"
+    status.refused_variables["home.tank", "tank"] = TOKEN
+    text = json.dumps(await _diagnostics(hass, hass_client, entry))
+    assert "Water" not in text
+    assert "The server said **REDACTED**" in text
+    for secret in (TOKEN, TOKEN.upper(), PASSWORD):
+        assert secret not in text
+
+
+async def test_credential_in_the_url_is_left_out(hass: HomeAssistant) -> None:
+    """The form refuses such a URL, but not whoever edits the storage."""
+    data = connection("x") | {
+        CONF_URL: f"http://me:{PASSWORD.replace(' ', '-')}@example.org:81/sv?k=1#f"
+    }
+    entry = MockConfigEntry(domain="sensorvision", data=data)
+    found = await async_get_config_entry_diagnostics(hass, entry)
+    assert found["entry"][CONF_URL] == "http://example.org:81/sv"
+
+
+@pytest.mark.usefixtures("sandbox")
+async def test_entry_that_is_not_loaded_has_its_settings_at_least(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, set_up: SetUp
+) -> None:
+    """Nothing else is known of it."""
+    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    found = await _diagnostics(hass, hass_client, entry)
+    assert found["state"] == "not_loaded"
+    assert found.keys() == {"versions", "entry", "state"}
