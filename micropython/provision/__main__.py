@@ -76,7 +76,7 @@ def _flash(
     firmware.check_firmware(survey.name, survey.version)
     flashing.report(survey, click.echo)
     if base is None:
-        text = flashing.read_settings(board, survey)
+        text = survey.settings
         base = settings.parse(text, "The board's settings") if text else {}
     chosen = _complete(base, given, flashing.CA_PATH if ca else None)
     settings.check(chosen)
@@ -87,12 +87,11 @@ def _flash(
             files[flashing.CA_PATH] = directory / "ca.der"
             files[flashing.CA_PATH].write_bytes(certificate)
         plan = flashing.plan(files, survey)
-        flashing.copy(board, plan)
-        click.echo(f"{len(plan.changed)} files copied, {plan.unchanged} up to date.")
+        commands = flashing.copy_commands(plan)
         if chosen != base or given["settings_file"]:
-            flashing.write_settings(board, chosen, directory)
-            click.echo("Settings written.")
-    flashing.reset(board)
+            commands += flashing.settings_commands(chosen, directory)
+        board.run(*commands, ["reset"])
+    click.echo(f"{len(plan.changed)} files copied, {plan.unchanged} up to date.")
     click.echo("The board starts:")
     outcome = log.follow(
         log.lines(board.port, timeout), lambda line: click.echo(f"    {line}")

@@ -1,7 +1,7 @@
 """Find out what runs on a board and what lies on its flash."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from micropython.provision.errors import Exit, ProvisionError
 from micropython.provision.mpremote import Board
@@ -42,11 +42,15 @@ found = {}
 survey('/sensorvision', found)
 for name in ('/main.py', '/settings.json', '/ca.der'):
     add(name, found)
+settings = None
+if '/settings.json' in found:
+    with open('/settings.json') as file:
+        settings = file.read()
 impl = sys.implementation
 flash = os.statvfs('/')
 print(json.dumps([
     impl.name, list(impl.version[:3]), getattr(impl, '_mpy', 0), getattr(impl, '_machine', ''),
-    flash[3] * flash[0], flash[0], found,
+    flash[3] * flash[0], flash[0], found, settings,
 ]))
 """
 
@@ -71,6 +75,7 @@ class Survey:
         free_bytes: on the flash.
         block_bytes: the flash's unit of space.
         files: ours on the flash, by path.
+        settings: the text of its settings file, if it has one.
     """
 
     name: str
@@ -80,6 +85,7 @@ class Survey:
     free_bytes: int
     block_bytes: int
     files: dict[str, File]
+    settings: str | None = field(repr=False)
 
 
 def survey(board: Board) -> Survey:
@@ -88,7 +94,9 @@ def survey(board: Board) -> Survey:
     Raises:
         ProvisionError: it does not answer.
     """
-    name, version, mpy, machine, free_bytes, block_bytes, files = board.ask(_SURVEY)
+    name, version, mpy, machine, free_bytes, block_bytes, files, settings = board.ask(
+        _SURVEY
+    )
     return Survey(
         name,
         tuple(version),
@@ -97,6 +105,7 @@ def survey(board: Board) -> Survey:
         free_bytes,
         block_bytes,
         {path: File(*about) for path, about in files.items()},
+        settings,
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from micropython.provision.errors import Exit, ProvisionError
 from micropython.provision.firmware import Survey
-from micropython.provision.mpremote import Board
 
 SETTINGS_PATH = "/settings.json"
 CA_PATH = "/ca.der"
@@ -24,11 +23,6 @@ try:
 except OSError:
     os.remove({old!r})
     os.rename({new!r}, {old!r})
-"""
-_READ = """
-import json
-with open({path!r}) as file:
-    print(json.dumps(file.read()))
 """
 _PREPARE = """
 import os
@@ -76,54 +70,37 @@ def plan(files: Mapping[str, Path], survey: Survey) -> Plan:
     return Plan(changed, stale, len(files) - len(changed))
 
 
-def copy(board: Board, plan: Plan) -> None:
-    """Bring a board's flash up to date.
-
-    Raises:
-        ProvisionError: its flash is full, or it does not answer.
-    """
-    directories = sorted(
-        {
-            str(parent)
-            for target in plan.changed
-            for parent in Path(target).parents
-            if str(parent) != "/"
-        }
-    )
-    prepare = ["exec", _PREPARE.format(directories=directories, stale=plan.stale)]
+def copy_commands(plan: Plan) -> list[list[str]]:
+    """Return mpremote's commands that bring a board's flash up to date."""
+    if not plan.changed and not plan.stale:
+        return []
+    parents = {parent for target in plan.changed for parent in Path(target).parents}
+    directories = sorted(str(parent) for parent in parents if str(parent) != "/")
     # The program that starts the others comes last.
     targets = sorted(plan.changed, key=lambda target: target.count("/"), reverse=True)
-    copies = [["cp", str(plan.changed[target]), ":" + target] for target in targets]
-    if plan.changed or plan.stale:
-        board.run(prepare, *copies)
+    return [
+        ["exec", _PREPARE.format(directories=directories, stale=plan.stale)],
+        *(["cp", str(plan.changed[target]), ":" + target] for target in targets),
+    ]
 
 
-def read_settings(board: Board, survey: Survey) -> str | None:
-    """Return the settings that a board has, as text, or None."""
-    if SETTINGS_PATH not in survey.files:
-        return None
-    return str(board.ask(_READ.format(path=SETTINGS_PATH)))
+def settings_commands(settings: Mapping[str, Any], directory: Path) -> list[list[str]]:
+    """Return mpremote's commands that replace settings in one step.
 
-
-def write_settings(board: Board, settings: Mapping[str, Any], directory: Path) -> None:
-    """Put settings on a board in one step, so that a broken cable leaves the old ones.
+    A cable that is pulled meanwhile leaves the old ones.
 
     Args:
-        board: where to.
         settings: checked settings.
         directory: a private one of the host, for their way through mpremote.
-
-    Raises:
-        ProvisionError: its flash is full, or it does not answer.
     """
     draft = directory / "settings.json"
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(settings), encoding="utf-8")
     new = SETTINGS_PATH + ".new"
-    board.run(
+    return [
         ["cp", str(draft), ":" + new],
         ["exec", _REPLACE.format(new=new, old=SETTINGS_PATH)],
-    )
+    ]
 
 
 def certificate(path: Path) -> bytes:
@@ -141,15 +118,6 @@ def certificate(path: Path) -> bytes:
     if b"-----BEGIN CERTIFICATE-----" in data:
         return ssl.PEM_cert_to_DER_cert(data.decode("ascii", errors="replace").strip())
     return data
-
-
-def reset(board: Board) -> None:
-    """Start the program that lies on a board.
-
-    Raises:
-        ProvisionError: it does not answer.
-    """
-    board.run(["reset"])
 
 
 def report(survey: Survey, show: Callable[[str], None]) -> None:

@@ -19,17 +19,19 @@ type NewBoard = Callable[..., SimulatedBoard]
 
 
 def node_settings(url: str, **changes: object) -> dict[str, Any]:
-    """Return settings of a node with one BME280 that reports every second."""
+    """Return settings of a node with a cable and a BME280, which reports every second."""
     return {
         "url": url,
         "token": TOKEN,
         "device_id": "dev-a",
         "interval_s": 1,
         "timeout_s": 5,
-        "wifi": {"ssid": "home", "password": "secret-of-wifi"},
         "sensors": [{"type": "bme280"}],
         **changes,
     }
+
+
+WIFI = {"ssid": "home", "password": "secret-of-wifi"}
 
 
 def healthy_world() -> dict[str, Any]:

@@ -139,6 +139,29 @@ async def test_kept_connection_takes_one_write_a_message(run: Run) -> None:
     assert server.connections == 1
 
 
+async def test_memory_does_not_grow(run: Run) -> None:
+    program = """
+import asyncio, gc
+from sensorvision.http import HttpClient
+from sensorvision.protocol import ingest_request
+async def main():
+    client = HttpClient(url)
+    held = []
+    for number in range(400):
+        await client.send(ingest_request("dev-a", token, {"temperature": number / 4}))
+        if number % 100 == 99:
+            gc.collect()
+            held.append(gc.mem_alloc())
+    client.close()
+    say(held)
+asyncio.run(main())
+"""
+    async with scripted([OK]) as server:
+        held = await run(program, url=server.url, token=TOKEN)
+    assert max(held) - min(held) <= 64 * len(held)
+    assert server.connections == 1
+
+
 async def test_connection_that_was_closed_meanwhile_is_replaced(run: Run) -> None:
     async with scripted([OK, CLOSE]) as server:
         outcomes = await send(run, server.url, count=3)

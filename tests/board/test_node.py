@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+import ssl
 import time
 from typing import Any
 
 import pytest
+import trustme
 
 from micropython.manifest import ROOT
 from micropython.simulator import bme280, temperature_ramp, wlan
 from sandbox import Sandbox, Settings
 
-from .conftest import TOKEN, NewBoard, healthy_world, node_settings
+from .conftest import TOKEN, WIFI, NewBoard, healthy_world, node_settings
 from .servers import OK, scripted, silent
 from .test_bme280 import by_floating_point
 
@@ -62,7 +64,7 @@ async def test_two_sensors_share_a_board_by_their_names(
         {"type": "bme280", "name": "out", "address": 119},
     ]
     world = {"i2c": [bme280(), bme280([(500_000, 415_148, 29_000)], address=0x77)]}
-    settings = node_settings(sandbox.url, sensors=sensors, wifi=None)
+    settings = node_settings(sandbox.url, sensors=sensors)
     async with new_board(settings, world) as board:
         await board.wait_for_line("delivered ")
     names = {row.variable for row in sandbox.store.values("dev-a")}
@@ -117,6 +119,9 @@ async def test_server_that_goes_away_and_returns_gets_the_newest(
         await board.wait_for_line("not delivered: ", after=len(board.lines))
         settings = Settings(fixtures="contract", port=port)
         async with Sandbox(settings) as sandbox:
+            line = await board.wait_for_line("the server answers again")
+            # Three variables were read again and again meanwhile.
+            assert int(line.partition("superseded: ")[2]) >= 3
             await board.wait_for_line("delivered pressure")
             [first, *_] = temperatures(sandbox)
             assert first > round(by_floating_point(ramp[0])["temperature"], 2)
@@ -130,7 +135,7 @@ async def test_server_that_goes_away_and_returns_gets_the_newest(
 async def test_radio_that_loses_its_network_joins_it_again(
     new_board: NewBoard, sandbox: Sandbox
 ) -> None:
-    async with new_board(node_settings(sandbox.url)) as board:
+    async with new_board(node_settings(sandbox.url, wifi=WIFI)) as board:
         await board.wait_for_line("delivered ")
         # Idle for a moment, as some firmware is between two statuses, then connected.
         board.change_world({**healthy_world(), "wlan": wlan([1001, 1000, 1001, 1010])})
@@ -147,7 +152,7 @@ async def test_pico_radio_is_driven_by_its_own_numbers(
     new_board: NewBoard, sandbox: Sandbox
 ) -> None:
     world = {**healthy_world(), "wlan": wlan([1, 2, 3], port="cyw43")}
-    async with new_board(node_settings(sandbox.url), world) as board:
+    async with new_board(node_settings(sandbox.url, wifi=WIFI), world) as board:
         await board.wait_for_line("delivered ")
 
 
@@ -175,7 +180,11 @@ async def test_refusal_says_what_to_do_and_is_not_hammered(
 ) -> None:
     async with new_board(node_settings(sandbox.url, **changes)) as board:
         assert await board.wait_for_line("refused: ") == message
-        await asyncio.sleep(2.5)
+        # Two rounds of reading later nothing more has been sent.
+        for world in ({**healthy_world(), "i2c": []}, healthy_world()):
+            seen = len(board.lines)
+            board.change_world(world)
+            await board.wait_for_line("sensor bme280: ", after=seen)
     assert board.lines.count(message) == 1
 
 
@@ -218,7 +227,7 @@ async def test_secrets_never_reach_the_log(
 ) -> None:
     sandbox.faults.set("http_503", times=2)
     world = {**healthy_world(), "wlan": wlan(password="secret-of-wifi")}
-    async with new_board(node_settings(sandbox.url), world) as board:
+    async with new_board(node_settings(sandbox.url, wifi=WIFI), world) as board:
         await board.wait_for_line("delivered pressure")
     log = "\n".join(board.lines)
     assert TOKEN not in log
@@ -249,6 +258,25 @@ async def test_missing_or_wrong_certificate_is_told(
     assert line == f"settings: ca_file {path} {problem}. Flash it again"
 
 
+async def test_clock_is_set_before_a_certificate_is_judged(new_board: NewBoard) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    since_2000_s = int(time.time()) - 946_684_800
+    world = {**healthy_world(), "clock_shift_s": -since_2000_s, "ntp": False}
+    async with scripted([OK], tls=context) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        board = new_board(node_settings(url, ca_file="/ca.der"), world)
+        certificate = ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode())
+        (board.flash / "ca.der").write_bytes(certificate)
+        async with board:
+            line = await board.wait_for_line("not delivered: ")
+            assert "the clock can't be set, and certificates need it" in line
+            assert server.connections == 0
+            board.change_world({**world, "ntp": True})
+            await board.wait_for_line("delivered pressure")
+
+
 async def test_watchdog_ends_a_bus_that_blocks_for_ever(
     new_board: NewBoard, sandbox: Sandbox
 ) -> None:
@@ -266,7 +294,7 @@ async def test_crash_is_printed_and_the_board_starts_again(
 ) -> None:
     # A radio whose driver fails as nobody has foreseen.
     world = {**healthy_world(), "wlan": "no radio at all"}
-    async with new_board(node_settings(sandbox.url), world) as board:
+    async with new_board(node_settings(sandbox.url, wifi=WIFI), world) as board:
         await board.wait_for_line("AttributeError: ")
         board.change_world(healthy_world())
         await board.wait_for_line("delivered ")

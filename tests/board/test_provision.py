@@ -60,7 +60,7 @@ async def command(*arguments: str, **environment: str) -> Ended:
 
 async def flash(port: str, *options: str, **environment: str) -> Ended:
     """Run the flash command with the secrets in its environment."""
-    secrets = {"SENSORVISION_TOKEN": TOKEN, "SENSORVISION_WIFI_PASSWORD": _PASSWORD}
+    secrets = {"SENSORVISION_TOKEN": TOKEN}
     ended = await command(
         "micropython.provision",
         "flash",
@@ -80,7 +80,6 @@ def options(sandbox: Sandbox) -> list[str]:
     given = {
         "url": sandbox.url,
         "device-id": "dev-a",
-        "ssid": "home",
         "interval": "1",
         "sensor": "bme280:sda=21,scl=22",
     }
@@ -123,7 +122,9 @@ async def test_fresh_board_reports_after_one_command_and_keeps_its_settings(
 ) -> None:
     radio = {"statuses": [1001, 1010], "port": "esp32", "password": _PASSWORD}
     port = await plug(world={**healthy_world(), "wlan": radio})
-    first = await flash(port, *options(sandbox))
+    first = await flash(
+        port, *options(sandbox), "--ssid=home", SENSORVISION_WIFI_PASSWORD=_PASSWORD
+    )
     assert first.code == Exit.DELIVERED, first.output
     assert "The board runs MicroPython 1.2" in first.output
     assert f"{len(device_files())} files copied, 0 up to date." in first.output
@@ -198,7 +199,7 @@ async def test_certificate_is_put_on_the_board_in_der(
     authority = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(str(authority))
     given = [*options(sandbox), "--url=https://127.0.0.1:1", f"--ca={authority}"]
-    ended = await flash(port, *given, "--timeout=4")
+    ended = await flash(port, *given, "--timeout=2")
     assert ended.code == Exit.NOT_DELIVERED
     assert "127.0.0.1:1, connecting: ECONNREFUSED" in ended.output
 

@@ -4,6 +4,7 @@ import random
 
 from micropython import const
 
+from .clock import is_set, set_clock
 from .http import Unreachable
 from .protocol import (
     DELIVERED,
@@ -43,6 +44,7 @@ class Delivery:
         self._outbox = outbox
         self._client = client
         self._wifi = wifi
+        self._needs_clock = bool(settings["ca_file"])
         self._failures = 0
         self._suspicions = 0
         self._batch_limit = None
@@ -66,26 +68,32 @@ class Delivery:
         try:
             if self._wifi:
                 await self._wifi.connect()
+            if self._needs_clock and not (is_set() or set_clock()):
+                return self._later("the clock can't be set, and certificates need it")
             answer = await self._client.send(request)
         except Unreachable as err:
             if self._wifi and self._failures % _FAILURES_BEFORE_BOUNCE == 2:
                 # Some radios believe to be connected long after the network has gone.
                 self._wifi.leave()
             return self._later(err)
-        if answer.kind == DELIVERED:
+        return self._act(batch, answer)
+
+    def _act(self, batch, answer):
+        kind = answer.kind
+        if kind == DELIVERED:
+            if self._failures:
+                print("the server answers again; superseded:", self._outbox.superseded)
             self._failures = self._suspicions = 0
             self._outbox.remove(batch)
             print("delivered", ", ".join(f"{name}={batch[name][0]}" for name in batch))
             return 0
-        if answer.kind == TRY_LATER:
+        if kind == TRY_LATER:
             self._suspicions = self._suspicions + 1 if answer.suspect else 0
-            if self._suspicions >= _SUSPECT_TRIES:
-                self._suspicions = 0
-                return self._refused(batch, answer.message)
-            return self._later(_said(answer), answer.retry_after_s)
-        remedy = _REMEDIES.get(answer.kind)
-        if remedy:
-            print(f"refused: {_said(answer)}. {remedy}")
+            if self._suspicions < _SUSPECT_TRIES:
+                return self._later(_said(answer), answer.retry_after_s)
+            self._suspicions = 0
+        elif kind in _REMEDIES:
+            print(f"refused: {_said(answer)}. {_REMEDIES[kind]}")
             return _REFUSED_WAIT_MS
         return self._refused(batch, answer.message)
 

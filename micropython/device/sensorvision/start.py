@@ -10,7 +10,7 @@ from micropython import const
 from . import __version__
 
 _SETTINGS_WAIT_S = const(30)
-_CRASH_WAIT_S = const(5)
+_CRASH_WAIT_S = const(3)
 
 
 class _Unusable(Exception):

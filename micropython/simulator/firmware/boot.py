@@ -4,10 +4,12 @@ import os
 import sys
 
 sys.path.insert(0, os.getenv("BOARD_FIRMWARE"))
+import time  # noqa: F401  stays in sys.modules, like the next three
+
 import vfs
 
 import flash
-import machine  # noqa: F401  stays in sys.modules, like the next two
+import machine  # noqa: F401
 import network  # noqa: F401
 import ntptime  # noqa: F401
 

@@ -43,18 +43,16 @@ def unique_id():
 
 
 class RTC:
-    """A clock that runs as the host's does, shifted by what was last set."""
-
-    _shift_s = 0
+    """The clock that `time` reads, for those who set it in parts."""
 
     def datetime(self, value=None):
         """Read or set year, month, day, weekday, hours, minutes, seconds and subseconds."""
         if value is None:
-            now = time.gmtime(int(time.time()) + RTC._shift_s)
+            now = time.gmtime()
             return (now[0], now[1], now[2], now[6], now[3], now[4], now[5], 0)
         year, month, day, _, hour, minute, second, _ = value
         wanted = time.mktime((year, month, day, hour, minute, second, 0, 0))
-        RTC._shift_s = int(wanted - time.time())
+        time.set_shift(int(wanted) - int(time.time_ns() // 1_000_000_000))
         return None
 
 

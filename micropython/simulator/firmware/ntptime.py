@@ -1,6 +1,7 @@
 """Stand in for time from the network: the host's clock, or none where the world says so."""
 
-import machine
+import time
+
 from world import world
 
 host = "pool.ntp.org"
@@ -11,4 +12,4 @@ def settime():
     """Set the clock right, or raise OSError as a lost packet does."""
     if world().get("ntp", True) is not True:
         raise OSError(110)
-    machine.RTC._shift_s = 0
+    time.set_shift(0)
