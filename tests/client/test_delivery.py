@@ -241,6 +241,8 @@ async def test_status_tells_what_was_delivered(sandbox: Sandbox) -> None:
         await eventually(lambda: house.status.delivered == 1)
         assert house.changes > before
         assert house.status.last_delivered is not None
+        assert house.status.round_trip_s is not None
+        assert 0 < house.status.round_trip_s < 5
         assert house.status.problem is None
 
 
@@ -527,6 +529,62 @@ async def test_refused_credential_stops_everything_until_it_is_good_again(
     refuses, back = logged(caplog)
     assert "refuses the credential" in refuses
     assert back.endswith("is back")
+
+
+async def test_flush_ends_the_window(sandbox: Sandbox) -> None:
+    """Whoever is in a hurry does not wait for more changes."""
+    async with living(sandbox, pace=replace(FAST, window_s=3600)) as house:
+        house.report("dev-a", a=1)
+        house.delivery.flush()
+        await eventually(lambda: house.status.delivered == 1)
+
+
+async def test_flush_ends_the_pause_while_the_server_is_away(sandbox: Sandbox) -> None:
+    """It may be known to be back."""
+    slow = RetryPolicy(first_delay_s=1e6, max_delay_s=1e6)
+    async with living(sandbox, pace=replace(FAST, backoff=slow)) as house:
+        sandbox.faults.set("http_503")
+        house.report("dev-a", a=1)
+        await eventually(lambda: house.status.is_connected is False)
+        sandbox.faults.clear()
+        house.delivery.flush()
+        await eventually(lambda: house.status.delivered == 1)
+
+
+async def test_flush_ends_the_pause_of_a_refused_credential(sandbox: Sandbox) -> None:
+    """It may have been put right on the server."""
+    device = sandbox.store.device("dev-a")
+    assert device is not None
+    async with living(sandbox, pace=replace(FAST, refused_credential_s=3600)) as house:
+        sandbox.store.update_device(device, api_token=None)
+        house.report("dev-a", a=1)
+        await eventually(lambda: house.status.is_credential_refused)
+        sandbox.store.update_device(device, api_token=TOKEN)
+        house.delivery.flush()
+        await eventually(lambda: house.status.delivered == 1)
+
+
+async def test_flush_ends_the_pause_of_a_refused_device(sandbox: Sandbox) -> None:
+    """Its owner may have given it up."""
+    async with living(sandbox, pace=replace(FAST, refused_device_s=3600)) as house:
+        house.report("dev-b", a=1)
+        await eventually(lambda: "dev-b" in house.status.refused_devices)
+        foreign = sandbox.store.device("dev-b")
+        assert foreign is not None
+        sandbox.store.delete_device(foreign)
+        house.delivery.flush()
+        await eventually(lambda: house.status.delivered == 1)
+
+
+async def test_flush_with_nothing_to_send_probes_the_server(sandbox: Sandbox) -> None:
+    """Once, and not again until the usual time."""
+    async with living(sandbox, pace=replace(FAST, idle_s=3600)) as house:
+        before = probes(sandbox)
+        house.delivery.flush()
+        await eventually(lambda: probes(sandbox) == before + 1)
+        house.report("dev-a", a=1)
+        await eventually(lambda: house.status.delivered == 1)
+        assert probes(sandbox) == before + 1
 
 
 async def test_foreign_device_pauses_while_the_others_go_on(sandbox: Sandbox) -> None:

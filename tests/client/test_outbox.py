@@ -32,6 +32,18 @@ async def test_new_outbox_is_empty() -> None:
     assert await outbox.take("d") is None
 
 
+async def test_oldest_reading_is_known_wherever_it_is() -> None:
+    """One that is on its way to the server waits for its answer."""
+    outbox = Outbox()
+    assert outbox.oldest() is None
+    outbox.append([_reading("a", 1), _reading("b", 2, "e")])
+    assert outbox.oldest() == 1
+    batch = await _take(outbox)
+    assert outbox.oldest() == 1
+    await outbox.confirm(batch)
+    assert outbox.oldest() == 2
+
+
 async def test_newest_reading_of_a_variable_waits() -> None:
     """The one that it replaced is counted."""
     outbox = Outbox()

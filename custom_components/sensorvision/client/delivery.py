@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 import logging
 import time
@@ -57,6 +58,7 @@ class Delivery:
         self._on_change = on_change
         self._pace = pace or Pace()
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._next_turn = 0.0
         self._last_exchange = 0.0
         self._failures = 0
@@ -70,6 +72,17 @@ class Delivery:
         """Say that there are new readings in the outbox."""
         self._wake.set()
 
+    def flush(self) -> None:
+        """End every pause: send at once what waits, and try again what was refused.
+
+        The distance between two posts is kept. With nothing to send, the server is
+        probed.
+        """
+        self._paused_until.clear()
+        self._retry_after_s = 0
+        self._hurry.set()
+        self._wake.set()
+
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
@@ -78,7 +91,7 @@ class Delivery:
             except Exception as err:  # noqa: BLE001
                 # A delivery that ended here would lose everything from then on unseen.
                 self._failed_unexpectedly(err)
-            await asyncio.sleep(self._pace.unexpected_s)
+            await self._pause(self._pace.unexpected_s)
 
     async def _deliver(self) -> None:
         await self._probe()
@@ -86,21 +99,23 @@ class Delivery:
             is_well = self.status.is_connected and not self._has_failed
             self._failures = 0 if is_well else self._failures + 1
             await self._rest()
+            is_hurried = self._hurry.is_set()
+            self._hurry.clear()
             self._has_failed = False
             devices = await self._due_devices()
             if devices and not self.status.is_credential_refused:
                 await self._drain(devices)
-            elif self._failures or self._idle_left_s() <= 0:
+            elif self._failures or is_hurried or self._idle_left_s() <= 0:
                 await self._probe()
 
     async def _rest(self) -> None:
         """Wait for something to do: new readings, a paused device, a pause's end."""
         if self.status.is_credential_refused:
-            await asyncio.sleep(self._pace.refused_credential_s)
+            await self._pause(self._pace.refused_credential_s)
             return
         if self._failures:
             delay_s = self._pace.backoff.delay_s(self._failures - 1)
-            await asyncio.sleep(max(delay_s, self._retry_after_s))
+            await self._pause(max(delay_s, self._retry_after_s))
             return
         if not await self._due_devices():
             now = asyncio.get_running_loop().time()
@@ -110,8 +125,13 @@ class Delivery:
                 await asyncio.wait_for(self._wake.wait(), timeout_s)
             except asyncio.TimeoutError:
                 return
-        await asyncio.sleep(self._pace.window_s)
+        await self._pause(self._pace.window_s)
         self._wake.clear()
+
+    async def _pause(self, seconds: float) -> None:
+        """Do nothing for a while, unless somebody is in a hurry."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), seconds)
 
     def _idle_left_s(self) -> float:
         """Return how long the last exchange still vouches for the server."""
@@ -172,6 +192,7 @@ class Delivery:
     async def _send(self, batch: Batch) -> bool:
         """Post readings and return whether the server has settled all of them."""
         await self._turn()
+        started = time.monotonic()
         try:
             answer = await self._client.post(batch.device_id, batch.variables())
         except NetworkError as err:
@@ -179,6 +200,7 @@ class Delivery:
             return False
         except ValidationError as err:
             return await self._isolate(batch, str(err))
+        self.status.round_trip_s = time.monotonic() - started
         if answer.kind == protocol.WRONG_PAYLOAD:
             self._server_answered()
             return await self._isolate(batch, answer.message)

@@ -65,6 +65,18 @@ class Outbox:
             for variables in place.values()
         )
 
+    def oldest(self) -> float | None:
+        """Return when the oldest waiting reading was true, or None if none waits."""
+        return min(
+            (
+                reading.time
+                for place in (self._waiting, self._taken)
+                for variables in place.values()
+                for reading in variables.values()
+            ),
+            default=None,
+        )
+
     def append(self, readings: Iterable[Reading]) -> None:
         """Accept readings, in the order in which they became true."""
         for reading in readings:

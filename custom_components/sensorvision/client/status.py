@@ -16,6 +16,7 @@ class Status:
         is_credential_refused: whether the server has refused the credential.
         delivered: how many readings the server has accepted.
         last_delivered: when it last did, in seconds since 1970 (UTC), or None.
+        round_trip_s: how long the last post that was answered took, in seconds, or None.
         refused: how many readings the server has refused for good.
         refused_devices: what the server said, by id of the device that it refuses.
         refused_variables: what the server said, by device id and variable.
@@ -26,6 +27,7 @@ class Status:
     is_credential_refused: bool = False
     delivered: int = 0
     last_delivered: float | None = None
+    round_trip_s: float | None = None
     refused: int = 0
     refused_devices: dict[str, str] = field(default_factory=dict)
     refused_variables: dict[tuple[str, str], str] = field(default_factory=dict)
