@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+import json
 from pathlib import Path
 import re
 import subprocess
@@ -152,6 +153,22 @@ def test_no_file_names_a_registry_or_a_place_of_one_machine() -> None:
     ]
     assert len(tracked) > 50
     assert found == []
+
+
+def test_public_address_is_that_of_the_manifest() -> None:
+    """It is not decided yet, so whoever decides must not have to search for it."""
+    manifest = json.loads((INTEGRATION / "manifest.json").read_text())
+    address = manifest["documentation"]
+    found = subprocess.run(
+        ["git", "grep", "-hoE", "github[.]com/sensorvision-ha[a-z/-]*"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert len(found) > 3
+    for place in found:
+        assert f"https://{place}/".startswith(f"{address}/"), place
 
 
 def test_python_is_what_home_assistant_needs() -> None:
