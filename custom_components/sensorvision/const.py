@@ -6,6 +6,13 @@ DOMAIN: Final = "sensorvision"
 
 CONF_PREFIX: Final = "prefix"
 CONF_TARGET: Final = "target"
+CONF_MORE: Final = "more"
+CONF_LEAVE_OUT: Final = "leave_out"
+CONF_DOMAINS: Final = "domains"
+CONF_GLOBS: Final = "globs"
+CONF_DIAGNOSTICS: Final = "diagnostics"
+
+CONF_MIRRORING: Final = "mirroring"
 
 SUBENTRY_TYPE_MIRROR: Final = "mirror"
 

@@ -2,54 +2,33 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-import logging
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.core import (
     CALLBACK_TYPE,
-    CoreState,
-    Event,
     HomeAssistant,
     callback,
 )
-from homeassistant.helpers import (
-    area_registry as ar,
-    device_registry as dr,
-    entity_registry as er,
-    floor_registry as fr,
-    label_registry as lr,
-)
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from homeassistant.helpers.debounce import Debouncer
-from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.storage import Store
 
 from .client import AsyncSensorVisionClient
 from .client.delivery import Delivery, Pace, Status
 from .client.outbox import Outbox, Reading
-from .const import CONF_PREFIX, CONF_TARGET, DOMAIN, SUBENTRY_TYPE_MIRROR
+from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
+from .figures import Figures, count
 from .mirror import Mirror
 from .names import Names, StoredNames
-from .problems import Missing, Problems
-from .selection import select
+from .problems import Problems
+from .resolver import Resolver
 
 type SensorVisionConfigEntry = ConfigEntry[Runtime]
 
-_LOGGER = logging.getLogger(__name__)
-
 _STORAGE_VERSION = 1
 _SAVE_NAMES_AFTER_S = 1
-_RESOLVE_AFTER_S = 0.5
-
-_REGISTRY_EVENTS = (
-    er.EVENT_ENTITY_REGISTRY_UPDATED,
-    dr.EVENT_DEVICE_REGISTRY_UPDATED,
-    ar.EVENT_AREA_REGISTRY_UPDATED,
-    fr.EVENT_FLOOR_REGISTRY_UPDATED,
-    lr.EVENT_LABEL_REGISTRY_UPDATED,
-)
 
 
 def names_store(hass: HomeAssistant, entry_id: str) -> Store[StoredNames]:
@@ -62,6 +41,10 @@ class Runtime:
 
     It captures from the moment it is started, whether or not the server answers: what
     is wrong shows in its entities and in repair issues.
+
+    Attributes:
+        outbox: the readings that wait.
+        is_mirroring: whether it captures and sends, as its switch was left.
     """
 
     def __init__(
@@ -73,29 +56,36 @@ class Runtime:
     ) -> None:
         """Prepare, and start nothing yet."""
         self.outbox = Outbox()
-        self.mirrors: dict[str, Mirror] = {}
         self._hass = hass
         self._entry = entry
         self._pace = pace
         self._names = Names(entry.data[CONF_PREFIX], stored_names)
+        self._names_given = len(self._names)
         self._store = names_store(hass, entry.entry_id)
         self._problems = Problems(hass, entry)
         self._listeners: list[Callable[[], None]] = []
-        self._stops: list[CALLBACK_TYPE] = []
-        self._resolver = Debouncer(
-            hass,
-            _LOGGER,
-            cooldown=_RESOLVE_AFTER_S,
-            immediate=False,
-            function=self._resolve,
+        self._resolver = Resolver(
+            hass, entry, self._names, self._accept, self._problems
         )
         self._connection = _connection(entry)
         self._delivery = self._make_delivery()
+        self._task: asyncio.Task[None] | None = None
+        self.is_mirroring = _is_mirroring(entry)
+
+    @property
+    def mirrors(self) -> dict[str, Mirror]:
+        """Return the mirrors by the ids of their subentries."""
+        return self._resolver.mirrors
 
     @property
     def status(self) -> Status:
         """Return what became of the readings."""
         return self._delivery.status
+
+    @property
+    def figures(self) -> Figures:
+        """Return what became of the readings, in figures."""
+        return count(self.status, self.outbox)
 
     def stored_names(self) -> StoredNames:
         """Return the names that were given."""
@@ -105,24 +95,14 @@ class Runtime:
     def start(self) -> None:
         """Follow the mirrors and deliver."""
         self._start_delivery()
-        for event_type in _REGISTRY_EVENTS:
-            self._stops.append(
-                self._hass.bus.async_listen(event_type, self._registry_updated)
-            )
-        self._resolve()
-        # Only then is it known what is missing rather than late.
-        self._stops.append(async_at_started(self._hass, self._started))
+        self._resolver.start()
 
     async def stop(self) -> None:
         """Let go of everything that runs."""
-        for stop in self._stops:
-            stop()
-        self._stops.clear()
-        self._resolver.async_shutdown()
-        for mirror in self.mirrors.values():
-            mirror.stop()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        self._resolver.stop()
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         self._problems.clear()
         await self._store.async_save(self._names.as_stored())
 
@@ -131,21 +111,48 @@ class Runtime:
         """Take over changed mirrors or a changed connection."""
         if _connection(self._entry) != self._connection:
             self.reconnect()
-        self._resolve()
+        if _is_mirroring(self._entry) is not self.is_mirroring:
+            self._switched()
+        self._resolver.resolve()
 
     @callback
     def reconnect(self) -> None:
         """Begin to deliver anew, as the entry says now; nothing waiting is lost."""
         self._connection = _connection(self._entry)
-        # It puts back what it was about to send.
-        self._task.cancel()
+        self._stop_delivery()
         status = self.status
         self._delivery = self._make_delivery()
         self.status.is_connected = status.is_connected
         self.status.delivered = status.delivered
         self.status.last_delivered = status.last_delivered
+        self.status.round_trip_s = status.round_trip_s
         self.status.refused = status.refused
         self._start_delivery()
+
+    @callback
+    def flush(self) -> None:
+        """Send at once what waits, and try again what was refused.
+
+        Raises:
+            ServiceValidationError: mirroring is switched off.
+        """
+        if not self.is_mirroring:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="mirroring_off",
+                translation_placeholders={"entry": self._entry.title},
+            )
+        self._delivery.flush()
+
+    @callback
+    def switch_on(self) -> None:
+        """Send the present states, and from then on what changes."""
+        self._store_option(CONF_MIRRORING, True)
+
+    @callback
+    def switch_off(self) -> None:
+        """Capture and send nothing any more; what waits goes on waiting."""
+        self._store_option(CONF_MIRRORING, False)
 
     @callback
     def add_listener(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
@@ -169,14 +176,47 @@ class Runtime:
         )
 
     def _start_delivery(self) -> None:
+        if not self.is_mirroring:
+            return
         self._task = self._entry.async_create_background_task(
             self._hass, self._delivery.run(), f"{DOMAIN} delivery"
         )
 
+    def _store_option(self, key: str, value: object) -> None:
+        """Keep it over a restart; the entry then says so to everybody."""
+        self._hass.config_entries.async_update_entry(
+            self._entry, options={**self._entry.options, key: value}
+        )
+
+    def _stop_delivery(self) -> None:
+        """Send nothing any more; what was about to be sent is put back."""
+        if self._task:
+            self._task.cancel()
+            self._task = None
+
+    def _switched(self) -> None:
+        """Begin or cease to capture and to send."""
+        self.is_mirroring = _is_mirroring(self._entry)
+        if self.is_mirroring:
+            self._start_delivery()
+            for mirror in self.mirrors.values():
+                entity_ids = mirror.entity_ids
+                mirror.stop()
+                mirror.follow(entity_ids)
+        else:
+            self._stop_delivery()
+            self.status.is_connected = None
+        self._tell()
+
     @callback
     def _accept(self, readings: Iterable[Reading]) -> None:
+        if not self.is_mirroring:
+            return
         self.outbox.append(readings)
         self._delivery.notify()
+        if len(self._names) != self._names_given:
+            self._names_given = len(self._names)
+            self._store.async_delay_save(self._names.as_stored, _SAVE_NAMES_AFTER_S)
 
     @callback
     def _status_changed(self) -> None:
@@ -185,6 +225,9 @@ class Runtime:
         elif self.status.is_connected:
             self._end_reauth()
         self._problems.show_delivery(self.status)
+        self._tell()
+
+    def _tell(self) -> None:
         for listener in self._listeners:
             listener()
 
@@ -193,65 +236,10 @@ class Runtime:
         for flow in self._entry.async_get_active_flows(self._hass, {SOURCE_REAUTH}):
             self._hass.config_entries.flow.async_abort(flow["flow_id"])
 
-    @callback
-    def _started(self, _hass: HomeAssistant) -> None:
-        self._resolve()
 
-    @callback
-    def _registry_updated(self, event: Event[Any]) -> None:
-        if old_entity_id := event.data.get("old_entity_id"):
-            self._rename_chosen(old_entity_id, event.data["entity_id"])
-        self._resolver.async_schedule_call()
-
-    def _rename_chosen(self, old_entity_id: str, new_entity_id: str) -> None:
-        """Keep an entity that was chosen by its id chosen after a rename."""
-        for subentry in self._entry.get_subentries_of_type(SUBENTRY_TYPE_MIRROR):
-            target = subentry.data[CONF_TARGET]
-            if old_entity_id not in target.get("entity_id", ()):
-                continue
-            entity_ids = [
-                new_entity_id if entity_id == old_entity_id else entity_id
-                for entity_id in target["entity_id"]
-            ]
-            self._hass.config_entries.async_update_subentry(
-                self._entry,
-                subentry,
-                data={
-                    **subentry.data,
-                    CONF_TARGET: {**target, "entity_id": entity_ids},
-                },
-            )
-
-    @callback
-    def _resolve(self) -> None:
-        """Let each mirror follow what its target means now, no entity in two of them."""
-        subentries = {
-            subentry.subentry_id: subentry
-            for subentry in self._entry.get_subentries_of_type(SUBENTRY_TYPE_MIRROR)
-        }
-        for subentry_id in self.mirrors.keys() - subentries.keys():
-            self.mirrors.pop(subentry_id).stop()
-        named = len(self._names)
-        taken: frozenset[str] = frozenset()
-        missing: list[Missing] = []
-        for subentry_id, subentry in subentries.items():
-            selection = select(self._hass, subentry.data[CONF_TARGET])
-            mirror = self.mirrors.setdefault(
-                subentry_id,
-                Mirror(
-                    self._hass,
-                    self._names,
-                    self._accept,
-                    self._resolver.async_schedule_call,
-                ),
-            )
-            mirror.follow(selection.entity_ids - taken)
-            taken |= selection.entity_ids
-            if selection.missing and self._hass.state is CoreState.running:
-                missing.append(Missing(subentry_id, subentry.title, selection.missing))
-        self._problems.show_missing(missing)
-        if len(self._names) > named:
-            self._store.async_delay_save(self._names.as_stored, _SAVE_NAMES_AFTER_S)
+def _is_mirroring(entry: ConfigEntry) -> bool:
+    """Tell whether an entry is to capture and to send, as its switch was left."""
+    return bool(entry.options.get(CONF_MIRRORING, True))
 
 
 def _connection(entry: ConfigEntry) -> tuple[Any, ...]:

@@ -1,7 +1,8 @@
-"""Find the entities that a target means."""
+"""Find the entities that a choice means."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from homeassistant.const import (
@@ -12,17 +13,19 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.target import (
+    SelectedEntities,
     TargetSelection,
     async_extract_referenced_entity_ids,
 )
 
+from .choice import Choice, Target
 from .const import DOMAIN
 from .names import Described
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The entities that a target means now.
+    """The entities that a mirror's choice means now.
 
     Attributes:
         entity_ids: what to mirror.
@@ -33,34 +36,96 @@ class Selection:
     missing: tuple[str, ...]
 
 
-@callback
-def select(hass: HomeAssistant, target: Mapping[str, Any]) -> Selection:
-    """Resolve a target; this integration's own entities are never part of it."""
-    chosen = async_extract_referenced_entity_ids(
-        hass, TargetSelection(dict(target)), expand_group=False
-    )
-    registry = er.async_get(hass)
-    missing_entities = {
-        entity_id
-        for entity_id in chosen.referenced
-        if entity_id not in registry.entities and hass.states.get(entity_id) is None
-    }
-    return Selection(
-        frozenset(
-            entity_id
-            for entity_id in chosen.referenced | chosen.indirectly_referenced
-            if not _is_own(registry, entity_id)
-        ),
-        tuple(
-            sorted(
-                missing_entities
-                | chosen.missing_devices
-                | chosen.missing_areas
-                | chosen.missing_floors
-                | chosen.missing_labels
+class Registry:
+    """What the registries and the state machine hold, read at most once for many choices.
+
+    It is good for one pass in the event loop, because it does not see later changes.
+    """
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Read nothing yet."""
+        self._hass = hass
+        self._entries = er.async_get(hass).entities.data
+
+    @callback
+    def select(self, choice: Choice) -> Selection:
+        """Resolve a choice; this integration's own entities are never part of it."""
+        chosen = self._extract(
+            choice.include.target, with_diagnostics=choice.with_diagnostics
+        )
+        entity_ids = chosen.referenced | chosen.indirectly_referenced
+        if choice.include.has_patterns:
+            entity_ids |= choice.include.matching(
+                self._visible if choice.with_diagnostics else self._primary
             )
-        ),
-    )
+        if choice.leave_out:
+            left_out = self._extract(choice.leave_out.target, with_diagnostics=True)
+            entity_ids -= left_out.referenced
+            entity_ids -= left_out.indirectly_referenced
+            entity_ids -= choice.leave_out.matching(entity_ids)
+        return Selection(
+            frozenset(
+                entity_id for entity_id in entity_ids if self._can_follow(entity_id)
+            ),
+            tuple(
+                sorted(
+                    {
+                        entity_id
+                        for entity_id in chosen.referenced
+                        if entity_id not in self._entries
+                        and self._hass.states.get(entity_id) is None
+                    }
+                    | chosen.missing_devices
+                    | chosen.missing_areas
+                    | chosen.missing_floors
+                    | chosen.missing_labels
+                )
+            ),
+        )
+
+    def _extract(self, target: Target, *, with_diagnostics: bool) -> SelectedEntities:
+        return async_extract_referenced_entity_ids(
+            self._hass,
+            TargetSelection(dict(target)),
+            expand_group=False,
+            primary_entities_only=not with_diagnostics,
+        )
+
+    def _can_follow(self, entity_id: str) -> bool:
+        entry = self._entries.get(entity_id)
+        return entry is None or (entry.platform != DOMAIN and entry.disabled_by is None)
+
+    @cached_property
+    def _visible(self) -> list[str]:
+        """Return all entities that nobody has hidden, registered or not."""
+        return [
+            *(
+                entity_id
+                for entity_id, entry in self._entries.items()
+                if entry.hidden_by is None
+            ),
+            *self._unregistered,
+        ]
+
+    @cached_property
+    def _primary(self) -> list[str]:
+        """Return those that are neither diagnostic nor for configuration."""
+        return [
+            *(
+                entity_id
+                for entity_id, entry in self._entries.items()
+                if entry.hidden_by is None and entry.entity_category is None
+            ),
+            *self._unregistered,
+        ]
+
+    @cached_property
+    def _unregistered(self) -> list[str]:
+        return [
+            entity_id
+            for entity_id in self._hass.states.async_entity_ids()
+            if entity_id not in self._entries
+        ]
 
 
 @callback
@@ -89,11 +154,6 @@ def describe(hass: HomeAssistant, entity_id: str) -> Described:
         entity_id=entity_id,
         unit=entry.unit_of_measurement,
     )
-
-
-def _is_own(registry: er.EntityRegistry, entity_id: str) -> bool:
-    entry = registry.async_get(entity_id)
-    return entry is not None and entry.platform == DOMAIN
 
 
 def _text(attributes: Mapping[str, Any], key: str) -> str | None:

@@ -44,7 +44,7 @@ def _our_integration(
         request.getfixturevalue("enable_custom_integrations")
     monkeypatch.setattr(custom_components.sensorvision, "PACE", _FAST)
     monkeypatch.setattr(
-        custom_components.sensorvision.runtime, "_RESOLVE_AFTER_S", 0.01
+        custom_components.sensorvision.resolver, "_RESOLVE_AFTER_S", 0.01
     )
 
 

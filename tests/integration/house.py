@@ -1,7 +1,7 @@
 """A house full of devices, and what arrives of it at the server."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -89,8 +89,13 @@ class House:
 
 def mirror(title: str = "All", /, **target: list[str]) -> ConfigSubentryData:
     """Return a mirror of a target, such as `entity_id=["sensor.x"]`."""
+    return mirror_of({CONF_TARGET: target}, title)
+
+
+def mirror_of(data: Mapping[str, Any], title: str = "All") -> ConfigSubentryData:
+    """Return a mirror with all that its form can ask for."""
     return ConfigSubentryData(
-        data={CONF_TARGET: target},
+        data=data,
         subentry_type=SUBENTRY_TYPE_MIRROR,
         title=title,
         unique_id=None,

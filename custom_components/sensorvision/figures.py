@@ -1,0 +1,47 @@
+"""Count what became of the readings of a config entry."""
+
+from dataclasses import dataclass
+import time
+
+from .client.delivery import Status
+from .client.outbox import Outbox
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What became of the readings since the entry was loaded.
+
+    Attributes:
+        delivered: how many readings the server has accepted.
+        waiting: how many it has not said yes to.
+        superseded: how many were replaced by newer ones before they could be sent.
+        refused: how many the server has refused for good.
+        oldest_waiting_s: how long ago the oldest one that waits was true, in seconds; 0
+            if none waits.
+        round_trip_s: how long the server took for its last answer, in seconds, or None.
+        last_delivered: when it last accepted a reading, in seconds since 1970 (UTC), or
+            None.
+    """
+
+    delivered: int
+    waiting: int
+    superseded: int
+    refused: int
+    oldest_waiting_s: float
+    round_trip_s: float | None
+    last_delivered: float | None
+
+
+def count(status: Status, outbox: Outbox) -> Figures:
+    """Return the figures as they are now."""
+    oldest = outbox.oldest()
+    return Figures(
+        delivered=status.delivered,
+        waiting=len(outbox),
+        superseded=outbox.superseded,
+        refused=status.refused,
+        # The clock may have been set back.
+        oldest_waiting_s=0 if oldest is None else max(0.0, time.time() - oldest),
+        round_trip_s=status.round_trip_s,
+        last_delivered=status.last_delivered,
+    )
