@@ -72,7 +72,7 @@ async def test_unknown_token_is_refused(sandbox: Sandbox) -> None:
         await _send(sandbox, token="99999999-1111-4111-8111-111111111111")
     assert caught.value.status == 401
     assert str(caught.value) == (
-        "Invalid API key (HTTP 401). Copy the device token again, or make a new one"
+        "Invalid API key (HTTP 401). Copy the key again, or make a new one"
     )
 
 

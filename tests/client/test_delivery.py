@@ -518,7 +518,7 @@ async def test_refused_credential_stops_everything_until_it_is_good_again(
         sent = len(posts(sandbox))
         assert house.status.is_connected is False
         assert house.status.problem is not None
-        assert "Copy the device token again" in house.status.problem
+        assert "Copy the key again" in house.status.problem
         house.report("dev-a2", a=2)
         before = probes(sandbox)
         await eventually(lambda: probes(sandbox) > before + 1)

@@ -1,8 +1,12 @@
 """A probe finds out about URL, token and device id, and stores nothing."""
 
 import asyncio
+import contextlib
+from dataclasses import asdict
+import datetime as dt
 import re
 import socket
+from typing import Any
 
 import aiohttp
 from aiohttp import ThreadedResolver
@@ -10,6 +14,9 @@ from aiohttp.abc import ResolveResult
 import pytest
 
 from custom_components.sensorvision.client import (
+    ACCOUNT,
+    DEVICE_TOKEN,
+    USER_KEY,
     AnswerError,
     AsyncSensorVisionClient,
     AuthenticationError,
@@ -21,11 +28,14 @@ from custom_components.sensorvision.client import (
     Probe,
     RateLimitError,
     RedirectError,
+    RetryPolicy,
     SensorVisionError,
     ServerError,
+    ServerInfo,
     ValidationError,
 )
 from sandbox import Mode, Sandbox, Settings
+from sandbox.fixtures import ALICE_KEY, ALICE_PASSWORD
 
 from .servers import (
     CONNECTIVITY,
@@ -38,6 +48,8 @@ from .servers import (
     silence,
 )
 
+STRANGER = "99999999-1111-4111-8111-111111111111"
+USER_CAN = ("timestamps", "bulk", "create_devices")
 ONLINE = http_answer(200, b'{"status":"online","reachable":true}')
 GOOD = http_answer(
     400, b'{"success":false,"message":"At least one numeric variable is required"}'
@@ -55,7 +67,8 @@ async def test_good_url_token_and_device_id_pass(
     sandbox: Sandbox, device_id: str
 ) -> None:
     """The device id is good if it is ours or free."""
-    assert await _probe(sandbox.url, device_id) == Probe(has_connectivity_check=True)
+    found = await _probe(sandbox.url, device_id)
+    assert found.has_connectivity_check
     assert not sandbox.store.values(device_id)
     assert len(sandbox.requests) == 2
 
@@ -72,7 +85,7 @@ async def test_unknown_token_is_refused(sandbox: Sandbox) -> None:
         await _probe(sandbox.url, token="99999999-1111-4111-8111-111111111111")
 
 
-@pytest.mark.parametrize("token", ["", "secret", TOKEN.replace("1", "A"), TOKEN + "1"])
+@pytest.mark.parametrize("token", ["", "secret", TOKEN + "1", TOKEN[1:]])
 async def test_malformed_token_is_refused_before_it_is_sent(
     sandbox: Sandbox, token: str
 ) -> None:
@@ -103,7 +116,7 @@ async def test_server_without_connectivity_check_passes() -> None:
     modes = frozenset({Mode.NO_CONNECTIVITY})
     async with Sandbox(Settings(fixtures="contract", modes=modes)) as sandbox:
         found = await _probe(sandbox.url)
-    assert found == Probe(has_connectivity_check=False)
+    assert not found.has_connectivity_check
 
 
 @pytest.mark.parametrize("fault", ["http_429", "http_503", "http_500"])
@@ -112,7 +125,7 @@ async def test_trouble_of_the_connectivity_check_alone_does_not_matter(
 ) -> None:
     """Only the probe itself decides."""
     sandbox.faults.set(fault, path=CONNECTIVITY)
-    assert await _probe(sandbox.url) == Probe(has_connectivity_check=False)
+    assert not (await _probe(sandbox.url)).has_connectivity_check
 
 
 async def test_used_up_limit_of_the_connectivity_check_does_not_matter(
@@ -121,7 +134,7 @@ async def test_used_up_limit_of_the_connectivity_check_does_not_matter(
     """All anonymous callers share one limit."""
     for _ in range(60):
         sandbox.context.limits.plugins.admits("anonymousUser")
-    assert await _probe(sandbox.url) == Probe(has_connectivity_check=False)
+    assert not (await _probe(sandbox.url)).has_connectivity_check
 
 
 @pytest.mark.parametrize(
@@ -194,7 +207,7 @@ async def test_page_of_a_proxy_is_no_connectivity_check() -> None:
     """A status alone proves nothing."""
     async with scripted(http_answer(503, PAGE), GOOD) as server:
         found = await _probe(server.url)
-    assert found == Probe(has_connectivity_check=False)
+    assert not found.has_connectivity_check
 
 
 class IdnaResolver(ThreadedResolver):
@@ -251,3 +264,160 @@ async def test_cancelled_probe_closes_its_connection() -> None:
             await task
         await eventually(lambda: server.closed)
     assert len(server.requests) == 1
+
+
+ACCOUNT_OF_ALICE: dict[str, Any] = {"username": "alice", "password": ALICE_PASSWORD}
+
+
+@pytest.mark.parametrize(
+    ("credential", "kind", "can"),
+    [
+        ({"api_key": TOKEN}, DEVICE_TOKEN, ()),
+        ({"api_key": ALICE_KEY}, USER_KEY, USER_CAN),
+        ({"user_key": ALICE_KEY}, USER_KEY, USER_CAN),
+        (ACCOUNT_OF_ALICE, ACCOUNT, (*USER_CAN, "read_back", "name_variables")),
+    ],
+)
+@pytest.mark.parametrize("device_id", ["dev-a", "free-id"])
+async def test_credential_is_told_with_what_it_can_do(
+    sandbox: Sandbox,
+    credential: dict[str, Any],
+    kind: str,
+    can: tuple[str, ...],
+    device_id: str,
+) -> None:
+    """And still nothing is stored and no device made."""
+    async with AsyncSensorVisionClient(sandbox.url, **credential) as client:
+        found = await client.probe(device_id)
+        assert client.credential == found.credential == kind
+    assert {name for name, is_on in asdict(found.capabilities).items() if is_on} == {
+        *can
+    }
+    assert sandbox.store.device("free-id") is None
+
+
+@pytest.mark.parametrize(
+    ("api_key", "failed"), [(TOKEN, 1), (ALICE_KEY, 0), (STRANGER, 2)]
+)
+async def test_telling_keys_apart_costs_as_few_failed_look_ups_as_can_be(
+    sandbox: Sandbox, api_key: str, failed: int
+) -> None:
+    """Ten of them make the server deaf to all user keys of the address."""
+    keys = sandbox.context.limits.keys
+    keys.failed("127.0.0.1", 5)
+    async with AsyncSensorVisionClient(sandbox.url, api_key=api_key) as client:
+        with contextlib.suppress(AuthenticationError):
+            await client.probe("dev-a")
+    assert keys.failures("127.0.0.1") == (5 + failed if failed else 0)
+
+
+@pytest.mark.parametrize("credential", [{"api_key": ALICE_KEY}, ACCOUNT_OF_ALICE])
+async def test_foreign_device_id_is_refused_to_users(
+    sandbox: Sandbox, credential: dict[str, Any]
+) -> None:
+    """Though they list only their own."""
+    async with AsyncSensorVisionClient(sandbox.url, **credential) as client:
+        with pytest.raises(PermissionDeniedError):
+            await client.probe("dev-b")
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [("http_500", ServerError), ("http_503", ServerError), ("reset", NetworkError)],
+)
+async def test_trouble_while_telling_keys_apart_is_no_refusal(
+    sandbox: Sandbox, fault: str, error: type[SensorVisionError]
+) -> None:
+    """It may be a good user key after all."""
+    sandbox.faults.set(fault, path="/api/v1/devices")
+    async with AsyncSensorVisionClient(
+        sandbox.url, api_key=ALICE_KEY, retry=RetryPolicy(attempts=1)
+    ) as client:
+        with pytest.raises(error):
+            await client.probe("dev-a")
+        with pytest.raises(error):
+            await client.send_data("dev-a", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [http_answer(404, PAGE)],
+        [http_answer(401), http_answer(200, b'{"not":"a list"}')],
+        [ONLINE, http_answer(200, b"[1]")],
+        [ONLINE, http_answer(404, b'{"title":"Resource Not Found"}')],
+    ],
+    ids=["page", "object", "numbers", "path"],
+)
+async def test_other_servers_are_told_apart_by_users(answers: list[bytes]) -> None:
+    """As they are by devices."""
+    async with (
+        scripted(*answers) as server,
+        AsyncSensorVisionClient(server.url, user_key=ALICE_KEY) as client,
+    ):
+        with pytest.raises(NotSensorVisionError):
+            await client.probe("dev-a")
+
+
+async def test_old_server_shows_no_variables() -> None:
+    """Before 2025-12-06 its devices have no ids to ask by."""
+    modes = frozenset({Mode.BEFORE_2025_12_06})
+    async with (
+        Sandbox(Settings(fixtures="contract", modes=modes)) as sandbox,
+        AsyncSensorVisionClient(sandbox.url, **ACCOUNT_OF_ALICE) as client,
+    ):
+        can = (await client.probe("dev-a")).capabilities
+    assert can.bulk
+    assert not can.read_back
+    assert not can.name_variables
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [
+        (set(), ServerInfo(dt.date(2025, 12, 28), "indcloud")),
+        ({Mode.BEFORE_2025_12_06}, ServerInfo(dt.date(2025, 12, 4), "sensorvision")),
+        ({Mode.NO_CONNECTIVITY}, ServerInfo(None, "sensorvision")),
+    ],
+)
+async def test_server_tells_its_age_and_its_mqtt_prefix(
+    modes: set[Mode], expected: ServerInfo
+) -> None:
+    """By what it answers to everybody."""
+    async with (
+        Sandbox(Settings(fixtures="contract", modes=frozenset(modes))) as sandbox,
+        AsyncSensorVisionClient(sandbox.url, **ACCOUNT_OF_ALICE) as client,
+    ):
+        assert await client.server_info() == expected
+    for arrived in sandbox.requests:
+        assert not {"X-API-Key", "Authorization"} & set(arrived.headers)
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        http_answer(302, Location="/oauth2/login"),
+        http_answer(200, PAGE),
+        http_answer(200, b'x{application="other"} 1'),
+        http_answer(503, b'x{application="indcloud"} 1'),
+    ],
+    ids=["redirect", "page", "other", "trouble"],
+)
+async def test_server_without_metrics_leaves_its_prefix_unknown(metrics: bytes) -> None:
+    """Not every proxy lets them through."""
+    async with (
+        scripted(ONLINE, metrics) as server,
+        AsyncSensorVisionClient(server.url, api_key=TOKEN) as client,
+    ):
+        found = await client.server_info()
+    assert found == ServerInfo(dt.date(2025, 12, 4), None)
+
+
+async def test_metrics_of_many_devices_are_read_only_at_their_beginning() -> None:
+    """Thousands of lines say the same."""
+    metrics = b'x{application="indcloud"} 1\n' * 10_000
+    async with (
+        scripted(ONLINE, http_answer(200, metrics)) as server,
+        AsyncSensorVisionClient(server.url, api_key=TOKEN) as client,
+    ):
+        assert (await client.server_info()).mqtt_prefix == "indcloud"

@@ -1,11 +1,17 @@
 """Send readings to a SensorVision server and lose none of them."""
 
+from .capabilities import Capabilities, Probe, ServerInfo
+from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
 from .exceptions import (
     AnswerError,
     AuthenticationError,
+    CapabilityError,
     CertificateError,
     DeviceError,
     HostNotFoundError,
+    KeyLockedError,
+    LoginError,
+    LoginLimitError,
     NetworkError,
     NotHttpError,
     NotSensorVisionError,
@@ -18,16 +24,24 @@ from .exceptions import (
     ServerError,
     ValidationError,
 )
-from .http import AsyncSensorVisionClient, Probe
+from .http import AsyncSensorVisionClient
 from .pace import RetryPolicy, Timeouts
 
 __all__ = [
+    "ACCOUNT",
+    "DEVICE_TOKEN",
+    "USER_KEY",
     "AnswerError",
     "AsyncSensorVisionClient",
     "AuthenticationError",
+    "Capabilities",
+    "CapabilityError",
     "CertificateError",
     "DeviceError",
     "HostNotFoundError",
+    "KeyLockedError",
+    "LoginError",
+    "LoginLimitError",
     "NetworkError",
     "NotHttpError",
     "NotSensorVisionError",
@@ -40,6 +54,7 @@ __all__ = [
     "RetryPolicy",
     "SensorVisionError",
     "ServerError",
+    "ServerInfo",
     "Timeouts",
     "ValidationError",
 ]

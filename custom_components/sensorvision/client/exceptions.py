@@ -8,19 +8,25 @@ from typing import ClassVar
 from .protocol import (
     DELIVERED,
     SIGN_IN,
+    TRY_LATER,
     WRONG_DEVICE,
     WRONG_PAYLOAD,
     Answer,
     SensorVisionError,
     ValidationError,
 )
+from .user_protocol import LOGIN_REFUSED, LOGINS_USED_UP
 
 __all__ = [
     "AnswerError",
     "AuthenticationError",
+    "CapabilityError",
     "CertificateError",
     "DeviceError",
     "HostNotFoundError",
+    "KeyLockedError",
+    "LoginError",
+    "LoginLimitError",
     "NetworkError",
     "NotHttpError",
     "NotSensorVisionError",
@@ -37,6 +43,20 @@ __all__ = [
 ]
 
 _FIELD_IN_MESSAGE = re.compile(r"for field '([^']*)'")
+
+
+class CapabilityError(SensorVisionError):
+    """The credential, or the server's age, does not allow what was asked for.
+
+    Nothing was sent.
+
+    Attributes:
+        remedy: what to do about it, a sentence.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem}. {remedy}")
+        self.remedy = remedy
 
 
 class NetworkError(SensorVisionError):
@@ -82,6 +102,7 @@ class AnswerError(SensorVisionError):
     """The server answered with anything but yes.
 
     Attributes:
+        answer: what the answer means.
         status: HTTP status.
         server_message: what the server said, or what can be said in its place.
         error_type: the server's name of its error, or "".
@@ -95,6 +116,7 @@ class AnswerError(SensorVisionError):
     def __init__(self, answer: Answer) -> None:
         said = answer.message.rstrip(".")
         super().__init__(f"{said} (HTTP {answer.status}). {self.remedy}")
+        self.answer = answer
         self.status = answer.status
         self.server_message = answer.message
         self.error_type = answer.error_type
@@ -106,7 +128,13 @@ class AnswerError(SensorVisionError):
 class AuthenticationError(AnswerError):
     """The server refused the credential."""
 
-    remedy = "Copy the device token again, or make a new one"
+    remedy = "Copy the key again, or make a new one"
+
+
+class LoginError(AuthenticationError):
+    """The server refused user name and password."""
+
+    remedy = "Check user name and password"
 
 
 class DeviceError(AnswerError):
@@ -131,6 +159,22 @@ class RateLimitError(AnswerError):
     """The server asks to slow down."""
 
     remedy = "Send less often"
+
+
+class KeyLockedError(RateLimitError):
+    """The server ignores user keys from this address; the key may be good.
+
+    After ten failed look-ups of a key it does so for a quarter of an hour, and each post
+    with a device token, by whatever program behind this address, is such a look-up.
+    """
+
+    remedy = "Wait a quarter of an hour, or log in with user name and password"
+
+
+class LoginLimitError(RateLimitError):
+    """Too many logins came from this address; user name and password may be good."""
+
+    remedy = "Try again in a minute"
 
 
 class ServerError(AnswerError):
@@ -169,12 +213,17 @@ def error_of(answer: Answer) -> AnswerError | None:
 
 def _exception_class(answer: Answer) -> type[AnswerError]:
     if answer.kind == SIGN_IN:
-        return AuthenticationError
+        is_login = answer.message == LOGIN_REFUSED
+        return LoginError if is_login else AuthenticationError
     if answer.kind == WRONG_DEVICE:
         is_foreign = answer.status == 403 and answer.is_json
         return PermissionDeniedError if is_foreign else DeviceError
     if answer.kind == WRONG_PAYLOAD:
         return PayloadError
+    if answer.message == LOGINS_USED_UP:
+        return LoginLimitError
+    if answer.status == 401 and answer.kind == TRY_LATER:
+        return KeyLockedError
     if answer.status == 429:
         return RateLimitError
     if 300 <= answer.status < 400:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 import logging
-from typing import TYPE_CHECKING, Mapping
+import time
+from typing import TYPE_CHECKING, Callable, Mapping
 
-import aiohttp
-from yarl import URL
-
-from . import protocol
+from . import protocol, user_protocol
+from .capabilities import Probe, ServerInfo, capabilities_of, server_info
+from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY, Account, UserKey
 from .exceptions import (
     AnswerError,
+    AuthenticationError,
+    CapabilityError,
     CertificateError,
     DeviceError,
-    HostNotFoundError,
     NetworkError,
     NotHttpError,
     NotSensorVisionError,
     PermissionDeniedError,
     RateLimitError,
-    RequestTimeoutError,
     SensorVisionError,
     ServerError,
     ValidationError,
@@ -29,73 +28,91 @@ from .exceptions import (
     raise_for,
 )
 from .pace import RetryPolicy, Timeouts
+from .transport import Transport, normalize_url
 
 if TYPE_CHECKING:
     from ssl import SSLContext
     from types import TracebackType
 
+    import aiohttp
+
+__all__ = ["AsyncSensorVisionClient", "Probe", "normalize_url"]
+
 _LOGGER = logging.getLogger(__name__)
-
-_MAX_ANSWER_BYTES = 64 * 1024
-_USER_AGENT = "sensorvision"
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What was found out about a server and a credential without storing data.
-
-    Attributes:
-        has_connectivity_check: whether the server answers its own public check, as
-            those of December 2025 and later do.
-    """
-
-    has_connectivity_check: bool
 
 
 class AsyncSensorVisionClient:
-    """Send numbers to one SensorVision server.
+    """Talk to one SensorVision server with one credential.
+
+    Give exactly one: `api_key`, `user_key`, or `username` with `password`.
 
     Args:
         api_url: where the server is, such as `https://sensors.example.org`; a path
             in it is kept.
-        api_key: device token.
+        api_key: device token or user key; the server tells which, at the first need.
+        user_key: a key that is known to be a user's, so that a server which ignores it
+            for a while is not taken for one that refuses it.
+        username: name or e-mail address of an account.
+        password: the account's password.
         session: an `aiohttp` session to use, which stays the caller's to close;
             without one the client opens its own at first use.
         ssl: a context with an authority of your own, or False to trust any
             certificate; by default certificates are verified.
         timeouts: how long to wait.
         retry: how often `send_data` tries again.
+        clock: seconds that only grow, by which logins and lockouts end.
 
     Raises:
-        ValidationError: the URL or the token can't be one.
+        ValidationError: the URL or the credential can't be one.
     """
 
     def __init__(
         self,
         api_url: str,
         *,
-        api_key: str,
+        api_key: str | None = None,
+        user_key: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
         session: aiohttp.ClientSession | None = None,
         ssl: SSLContext | bool = True,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._base_url = normalize_url(api_url)
-        self._api_key = protocol.check_token(api_key)
-        self._session = session
-        self._owns_session = session is None
-        self._ssl = ssl
-        self._retry = retry or RetryPolicy()
-        timeouts = timeouts or Timeouts()
-        self._timeout = aiohttp.ClientTimeout(
-            total=timeouts.total_s,
-            connect=timeouts.connect_s,
-            sock_read=timeouts.read_s,
+        self._transport = Transport(
+            normalize_url(api_url),
+            session=session,
+            ssl=ssl,
+            timeouts=timeouts or Timeouts(),
         )
+        self._retry = retry or RetryPolicy()
+        self._clock = clock
+        self._token = ""
+        self._user: Account | UserKey | None = None
+        self._kind: str | None = None
+        account = None if username is password is None else (username, password)
+        if sum(given is not None for given in (api_key, user_key, account)) != 1:
+            raise ValidationError(
+                "credential",
+                "***",
+                "is not exactly one",
+                "Give a device token or user key, or a user name with its password",
+            )
+        if account is not None:
+            name, secret = user_protocol.check_login(*account)
+            self._user = Account(name, secret, self._transport, clock)
+            self._kind = ACCOUNT
+        elif user_key is not None:
+            self._become_user(user_protocol.check_user_key(user_key))
+        elif api_key is not None and user_protocol.is_user_key_only(api_key):
+            self._become_user(api_key.strip())
+        else:
+            self._token = protocol.check_token(api_key or "")
 
     def __repr__(self) -> str:
         """Name the server and nothing secret."""
-        return f"<{type(self).__name__} {self._base_url}>"
+        return f"<{type(self).__name__} {self._transport.base_url}>"
 
     async def __aenter__(self) -> AsyncSensorVisionClient:
         """Return the client itself."""
@@ -110,11 +127,17 @@ class AsyncSensorVisionClient:
         """Close what the client opened."""
         await self.close()
 
+    @property
+    def credential(self) -> str | None:
+        """What the credential is: `DEVICE_TOKEN`, `USER_KEY`, `ACCOUNT`, None if unknown.
+
+        Which of the first two an `api_key` is, `probe` or the first success tells.
+        """
+        return self._kind
+
     async def close(self) -> None:
         """Close the session if it is the client's own."""
-        if self._owns_session and self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._transport.close()
 
     async def send_data(
         self, device_id: str, variables: Mapping[str, int | float]
@@ -125,8 +148,8 @@ class AsyncSensorVisionClient:
         keeps no record of requests: after a lost answer the data may be stored twice.
 
         Args:
-            device_id: 1 to 64 letters, digits, `.`, `_` or `-`; the server makes
-                devices that it does not know.
+            device_id: 1 to 64 letters, digits, `.`, `_` or `-`; a device that the
+                server does not know is made.
             variables: finite numbers below 1e14 by name.
 
         Raises:
@@ -134,11 +157,10 @@ class AsyncSensorVisionClient:
             AnswerError: the server said no.
             NetworkError: no answer came.
         """
-        request = protocol.ingest_request(device_id, self._api_key, dict(variables))
         attempt = 0
         while True:
             try:
-                raise_for(await self._exchange(request))
+                raise_for(await self.post(device_id, variables))
             except SensorVisionError as err:
                 delay_s = self._delay_s(err, attempt)
                 if delay_s is None:
@@ -172,123 +194,169 @@ class AsyncSensorVisionClient:
             ValidationError: something can't be sent; nothing was.
             NetworkError: no answer came.
         """
-        return await self._exchange(
-            protocol.ingest_request(device_id, self._api_key, dict(variables))
+        try:
+            if self._user is None:
+                request = protocol.ingest_request(
+                    device_id, self._token, dict(variables)
+                )
+                answer = await self._exchange(request)
+                if answer.kind == protocol.DELIVERED:
+                    self._kind = DEVICE_TOKEN
+                if answer.kind != protocol.SIGN_IN or self._kind == DEVICE_TOKEN:
+                    return answer
+                # No device has this key; a user may have it.
+                identified = await self._identify()
+                if identified.answer.kind != protocol.DELIVERED:
+                    is_401 = identified.answer.status == 401
+                    return answer if is_401 else identified.answer
+            return await self._post_as_user(device_id, variables)
+        except AnswerError as err:
+            return err.answer
+
+    async def _post_as_user(
+        self, device_id: str, variables: Mapping[str, int | float]
+    ) -> protocol.Answer:
+        """Post to a device of the user's organisation, and make it if there is none."""
+        request = user_protocol.ingest_request(device_id, variables)
+        answer = (await self._ask(request)).answer
+        if not user_protocol.is_unknown_device(answer):
+            return answer
+        register = user_protocol.register_request(device_id, {"name": device_id})
+        made = (await self._ask(register)).answer
+        # Somebody else was faster: the next post tells whose it is.
+        is_there = made.kind == protocol.DELIVERED or user_protocol.is_taken_device(
+            made
         )
+        if is_there:
+            return (await self._ask(request)).answer
+        # The refusal is the device's: the numbers must not be dropped for it.
+        return answer if made.kind == protocol.WRONG_PAYLOAD else made
 
     async def probe(self, device_id: str) -> Probe:
-        """Find out whether URL, token and device id are good, and store nothing.
+        """Find out whether URL, credential and device id are good, and store nothing.
 
-        The token is sent only to what may be a SensorVision server.
+        Tells which credential it is and what it can do.
+        The credential is sent only to what may be a SensorVision server.
+
+        A key is tried as a device token first. Where it is one, that is a failed look-up
+        of a user key, but the only one and no more than every post costs; where it is a
+        user key, the look-up succeeds and even clears the server's count. In the other
+        order a device token would cost two of the ten that a server bears.
 
         Raises:
             ValidationError: the device id can't be one.
             NotSensorVisionError: something else answered.
             RedirectError: the server points to another address.
-            AuthenticationError: the server refused the token.
+            AuthenticationError: the server refused the credential.
+            KeyLockedError: the server ignores user keys from this address for a while.
+            LoginLimitError: the server takes no more logins for the moment.
             PermissionDeniedError: the device id belongs to another organisation.
             AnswerError: the server said no for another reason.
             NetworkError: no answer came.
         """
-        probe = protocol.probe_request(device_id, self._api_key)
-        connectivity = await self._exchange(protocol.connectivity_request())
-        if 300 <= connectivity.status < 400:
-            raise_for(connectivity)
+        protocol.check_device_id(device_id)
+        has_connectivity_check = await self._check_connectivity()
+        try:
+            listed = await self._check_credential(device_id)
+        except DeviceError as err:
+            if isinstance(err, PermissionDeniedError):
+                raise
+            raise NotSensorVisionError(err.answer) from err
+        has_uuids = any("id" in device for device in listed)
+        kind = self._kind or DEVICE_TOKEN
+        has_variables = has_uuids or (not listed and has_connectivity_check)
+        return Probe(
+            has_connectivity_check,
+            kind,
+            capabilities_of(kind, has_variables=has_variables),
+        )
+
+    async def server_info(self) -> ServerInfo:
+        """Return what the server tells everybody: how new it is, its MQTT prefix.
+
+        No credential is sent.
+
+        Raises:
+            NotSensorVisionError: something else answered.
+            RedirectError: the server points to another address.
+            NetworkError: no answer came.
+        """
+        has_connectivity_check = await self._check_connectivity()
+        raw = await self._transport.exchange(user_protocol.metrics_request())
+        return server_info(
+            has_connectivity_check=has_connectivity_check,
+            metrics=raw.beginning if raw.status == 200 else b"",
+        )
+
+    async def _check_connectivity(self) -> bool:
+        """See that no stranger answers, and tell whether the server has this check."""
+        answer = await self._exchange(protocol.connectivity_request())
+        if 300 <= answer.status < 400:
+            raise_for(answer)
         # An empty 401 is an older server's; 429 and 5xx say nothing about it.
-        is_page = not connectivity.is_json and connectivity.status < 500
-        if is_page and connectivity.status not in (401, 429):
-            raise NotSensorVisionError(connectivity)
-        answer = await self._exchange(probe)
-        if protocol.is_probe_passed(answer):
-            return Probe(
-                has_connectivity_check=connectivity.status == 200
-                and connectivity.is_json
-            )
-        error = error_of(answer)
-        is_foreign = isinstance(error, PermissionDeniedError)
-        # Only a server that isn't SensorVision stores an empty object.
-        if error is None or (isinstance(error, DeviceError) and not is_foreign):
+        is_page = not answer.is_json and answer.status < 500
+        if is_page and answer.status not in (401, 429):
             raise NotSensorVisionError(answer)
-        raise error
+        return answer.status == 200 and answer.is_json
+
+    async def _check_credential(self, device_id: str) -> list[dict[str, object]]:
+        """Try credential and device id; return the devices that a user has."""
+        if self._user is None:
+            answer = await self._exchange(
+                protocol.probe_request(device_id, self._token)
+            )
+            if protocol.is_probe_passed(answer):
+                self._kind = DEVICE_TOKEN
+                return []
+            error = error_of(answer)
+            # Only a server that isn't SensorVision stores an empty object.
+            if error is None:
+                raise NotSensorVisionError(answer)
+            if not isinstance(error, AuthenticationError):
+                raise error
+            reply = await self._identify()
+            if reply.answer.status == 401:
+                raise error
+        else:
+            reply = await self._ask(user_protocol.devices_request())
+        raise_for(reply.answer)
+        devices = user_protocol.objects(reply.data)
+        if devices is None:
+            raise NotSensorVisionError(reply.answer)
+        if not any(device.get("externalId") == device_id for device in devices):
+            shown = await self._ask(user_protocol.device_request(device_id))
+            if not user_protocol.is_unknown_device(shown.answer):
+                raise_for(shown.answer)
+        return devices
+
+    async def _identify(self) -> user_protocol.Reply:
+        """Try the key as a user's, and take it for one if the server does."""
+        user = UserKey(self._token, self._transport, self._clock)
+        reply = await user.exchange(user_protocol.devices_request())
+        if user_protocol.objects(reply.data) is not None:
+            self._user, self._kind = user, USER_KEY
+        return reply
+
+    async def _ask(self, request: protocol.Request) -> user_protocol.Reply:
+        """Send a request in the user's name.
+
+        Raises:
+            CapabilityError: the credential is a device's.
+            AnswerError: a login failed.
+            NetworkError: no answer came.
+        """
+        if self._user is None:
+            raise CapabilityError(
+                "A device token opens nothing but the posting of readings",
+                "Use a user key, or user name and password",
+            )
+        return await self._user.exchange(request)
+
+    def _become_user(self, key: str) -> None:
+        self._user = UserKey(key, self._transport, self._clock)
+        self._kind = USER_KEY
 
     async def _exchange(self, request: protocol.Request) -> protocol.Answer:
         """Send one request and classify its answer."""
-        session = self._open_session()
-        try:
-            async with session.request(
-                request.method,
-                URL(f"{self._base_url}{request.path}", encoded=True),
-                headers={**request.headers, "User-Agent": _USER_AGENT},
-                data=request.body or None,
-                allow_redirects=False,
-                ssl=self._ssl,
-                timeout=self._timeout,
-            ) as response:
-                body = await _read_bounded(response)
-                headers = {
-                    name.lower(): value for name, value in response.headers.items()
-                }
-                # Some servers repeat what they were sent.
-                body = body.replace(self._api_key.encode(), b"***")
-                return protocol.read_answer(response.status, headers, body)
-        except aiohttp.ClientResponseError:
-            # Its arguments hold the request's headers: it must not become a cause.
-            pass
-        except aiohttp.ClientConnectorCertificateError as err:
-            raise CertificateError(
-                f"The certificate of {self._base_url.host} is not trusted"
-            ) from err
-        except aiohttp.ClientConnectorSSLError as err:
-            raise NotHttpError(f"{self._base_url.host} does not speak TLS") from err
-        # Some names can't even be asked for.
-        except (aiohttp.ClientConnectorDNSError, UnicodeError) as err:
-            raise HostNotFoundError(
-                f"There is no host named {self._base_url.host}"
-            ) from err
-        except asyncio.TimeoutError as err:
-            raise RequestTimeoutError(
-                f"{self._base_url.host} did not answer in time"
-            ) from err
-        except (aiohttp.ClientError, OSError) as err:
-            raise NetworkError(
-                f"The connection to {self._base_url.host} failed"
-            ) from err
-        raise NotHttpError(f"{self._base_url.host} does not speak HTTP")
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        return self._session
-
-
-def normalize_url(text: str) -> URL:
-    """Return a server's URL without the slash at its end.
-
-    Raises:
-        ValidationError: it is no http or https URL with a host, or it holds a
-            credential, a query or a fragment.
-    """
-    try:
-        url = URL(text.strip())
-    except ValueError:
-        url = URL()
-    is_bare = not (url.user or url.password or url.query_string or url.fragment)
-    if url.scheme not in ("http", "https") or not url.host or not is_bare:
-        # The text may hold a password, so it is not repeated.
-        raise ValidationError(
-            "URL",
-            "***",
-            "is not a server's address",
-            "Write it like https://sensors.example.org, without user, query or fragment",
-        )
-    return url.with_path(url.raw_path.rstrip("/"), encoded=True)
-
-
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    """Read an answer's body, and no more of it than any true answer has."""
-    body = b""
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _MAX_ANSWER_BYTES:
-            return b""
-    return body
+        raw = await self._transport.exchange(request)
+        return protocol.read_answer(raw.status, raw.headers, raw.body)

@@ -1,0 +1,169 @@
+"""Carry requests to one server, and what comes back, over real connections."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+from .exceptions import (
+    CertificateError,
+    HostNotFoundError,
+    NetworkError,
+    NotHttpError,
+    RequestTimeoutError,
+    ValidationError,
+)
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from .pace import Timeouts
+    from .protocol import Request
+
+MAX_ANSWER_BYTES = 64 * 1024
+
+_USER_AGENT = "sensorvision"
+_BEARER = "Bearer "
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """What came back.
+
+    Attributes:
+        status: HTTP status.
+        headers: values by name in lower case.
+        body: the whole body, or nothing of one that is longer than it may be.
+        beginning: as much of the body as was read.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    beginning: bytes
+
+
+class Transport:
+    """Exchange requests for answers with one server, and follow no redirect."""
+
+    def __init__(
+        self,
+        base_url: URL,
+        *,
+        session: aiohttp.ClientSession | None,
+        ssl: SSLContext | bool,
+        timeouts: Timeouts,
+    ) -> None:
+        self.base_url = base_url
+        self._session = session
+        self._owns_session = session is None
+        self._ssl = ssl
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeouts.total_s,
+            connect=timeouts.connect_s,
+            sock_read=timeouts.read_s,
+        )
+
+    async def close(self) -> None:
+        """Close the session if it is the transport's own."""
+        if self._owns_session and self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def exchange(
+        self, request: Request, *, max_bytes: int = MAX_ANSWER_BYTES
+    ) -> RawAnswer:
+        """Send one request and return what came back, of which `max_bytes` are read.
+
+        Raises:
+            NetworkError: no answer came.
+        """
+        host = self.base_url.host
+        try:
+            async with self._open_session().request(
+                request.method,
+                URL(f"{self.base_url}{request.path}", encoded=True),
+                headers={**request.headers, "User-Agent": _USER_AGENT},
+                data=request.body or None,
+                allow_redirects=False,
+                ssl=self._ssl,
+                timeout=self._timeout,
+            ) as response:
+                read = await _read_bounded(response, max_bytes)
+                is_whole = len(read) <= max_bytes
+                read = _redacted(read, request)
+                headers = {
+                    name.lower(): value for name, value in response.headers.items()
+                }
+                return RawAnswer(
+                    response.status, headers, read if is_whole else b"", read
+                )
+        except aiohttp.ClientResponseError:
+            # Its arguments hold the request's headers: it must not become a cause.
+            pass
+        except aiohttp.ClientConnectorCertificateError as err:
+            raise CertificateError(f"The certificate of {host} is not trusted") from err
+        except aiohttp.ClientConnectorSSLError as err:
+            raise NotHttpError(f"{host} does not speak TLS") from err
+        # Some names can't even be asked for.
+        except (aiohttp.ClientConnectorDNSError, UnicodeError) as err:
+            raise HostNotFoundError(f"There is no host named {host}") from err
+        except asyncio.TimeoutError as err:
+            raise RequestTimeoutError(f"{host} did not answer in time") from err
+        except (aiohttp.ClientError, OSError) as err:
+            raise NetworkError(f"The connection to {host} failed") from err
+        raise NotHttpError(f"{host} does not speak HTTP")
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        return self._session
+
+
+def normalize_url(text: str) -> URL:
+    """Return a server's URL without the slash at its end.
+
+    Raises:
+        ValidationError: it is no http or https URL with a host, or it holds a
+            credential, a query or a fragment.
+    """
+    try:
+        url = URL(text.strip())
+    except ValueError:
+        url = URL()
+    is_bare = not (url.user or url.password or url.query_string or url.fragment)
+    if url.scheme not in ("http", "https") or not url.host or not is_bare:
+        # The text may hold a password, so it is not repeated.
+        raise ValidationError(
+            "URL",
+            "***",
+            "is not a server's address",
+            "Write it like https://sensors.example.org, without user, query or fragment",
+        )
+    return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def _redacted(body: bytes, request: Request) -> bytes:
+    """Blacken the credential in an answer: some servers repeat what they were sent."""
+    for name in ("X-API-Key", "Authorization"):
+        sent = request.headers.get(name, "")
+        secret = sent[len(_BEARER) :] if sent.startswith(_BEARER) else sent
+        if secret:
+            body = body.replace(secret.encode(), b"***")
+    return body
+
+
+async def _read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Read an answer's body, or hardly more of it than any true answer has."""
+    chunks = []
+    length = 0
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        length += len(chunk)
+        if length > max_bytes:
+            break
+    return b"".join(chunks)
