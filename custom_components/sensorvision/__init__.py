@@ -6,7 +6,12 @@ from homeassistant.core import HomeAssistant
 from .client.delivery import Pace
 from .runtime import Runtime, SensorVisionConfigEntry, names_store
 
-PLATFORMS: list[Platform] = [Platform.BINARY_SENSOR, Platform.SENSOR]
+PLATFORMS: list[Platform] = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
 
 PACE = Pace()
 
@@ -41,5 +46,5 @@ async def async_remove_entry(
 async def _async_entry_updated(
     hass: HomeAssistant, entry: SensorVisionConfigEntry
 ) -> None:
-    """Take over new, changed and removed mirrors and a new credential."""
+    """Take over changed mirrors, a new credential, and whether to mirror at all."""
     entry.runtime_data.entry_updated()

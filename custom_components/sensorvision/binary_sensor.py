@@ -11,7 +11,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .entity import SensorVisionEntity
+from .entity import StatusEntity
 from .runtime import SensorVisionConfigEntry
 
 PARALLEL_UPDATES = 0
@@ -32,7 +32,7 @@ async def async_setup_entry(
     async_add_entities([ConnectedBinarySensor(entry, _CONNECTED)])
 
 
-class ConnectedBinarySensor(SensorVisionEntity, BinarySensorEntity):
+class ConnectedBinarySensor(StatusEntity, BinarySensorEntity):
     """On while the server is there and takes the credential."""
 
     @override

@@ -1,6 +1,7 @@
 """Collect what is needed to find a fault, and nothing secret."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from homeassistant.components.diagnostics import REDACTED
@@ -50,10 +51,8 @@ def _running(entry: SensorVisionConfigEntry, runtime: Runtime) -> dict[str, Any]
     """Return what is known only while an entry is loaded."""
     return {
         "status": _status(runtime.status),
-        "outbox": {
-            "waiting": len(runtime.outbox),
-            "superseded": runtime.outbox.superseded,
-        },
+        "is_mirroring": runtime.is_mirroring,
+        "figures": asdict(runtime.figures),
         "mirrors": [
             {
                 "title": entry.subentries[subentry_id].title,
@@ -76,9 +75,6 @@ def _status(status: Status) -> dict[str, Any]:
         "is_connected": status.is_connected,
         "is_credential_refused": status.is_credential_refused,
         "problem": status.problem,
-        "delivered": status.delivered,
-        "last_delivered": status.last_delivered,
-        "refused": status.refused,
         "refused_devices": dict(status.refused_devices),
         "refused_variables": [
             {"device": device_id, "variable": variable, "message": message}

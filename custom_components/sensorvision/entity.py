@@ -31,6 +31,10 @@ class SensorVisionEntity(Entity):
             configuration_url=entry.data[CONF_URL],
         )
 
+
+class StatusEntity(SensorVisionEntity):
+    """An entity that follows the status as it changes."""
+
     @override
     async def async_added_to_hass(self) -> None:
         """Follow the status."""

@@ -1,35 +1,103 @@
-"""Show when the server last accepted a reading."""
+"""Show what became of the readings."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-import logging
 from typing import override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
+    SensorStateClass,
 )
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, UnitOfTime
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .entity import SensorVisionEntity
+from .figures import Figures
 from .runtime import SensorVisionConfigEntry
+from .throttle import Throttle
 
 PARALLEL_UPDATES = 0
 
-_LOGGER = logging.getLogger(__name__)
 
-# A new state for every post would fill the recorder.
-_WRITE_INTERVAL_S = 30
+@dataclass(frozen=True, kw_only=True)
+class FigureDescription(SensorEntityDescription):
+    """A sensor and the figure that it shows."""
 
-_LAST_DELIVERED = SensorEntityDescription(
-    key="last_delivered",
-    translation_key="last_delivered",
-    device_class=SensorDeviceClass.TIMESTAMP,
-    entity_category=EntityCategory.DIAGNOSTIC,
+    value_of: Callable[[Figures], float | datetime | None]
+
+
+def _last_delivered(figures: Figures) -> datetime | None:
+    if figures.last_delivered is None:
+        return None
+    return dt_util.utc_from_timestamp(figures.last_delivered)
+
+
+_DESCRIPTIONS = (
+    FigureDescription(
+        key="last_delivered",
+        translation_key="last_delivered",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_of=_last_delivered,
+    ),
+    FigureDescription(
+        key="waiting",
+        translation_key="waiting",
+        state_class=SensorStateClass.MEASUREMENT,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_of=lambda figures: figures.waiting,
+    ),
+    FigureDescription(
+        key="refused",
+        translation_key="refused",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_of=lambda figures: figures.refused,
+    ),
+    FigureDescription(
+        key="delivered",
+        translation_key="delivered",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_of=lambda figures: figures.delivered,
+    ),
+    FigureDescription(
+        key="superseded",
+        translation_key="superseded",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_of=lambda figures: figures.superseded,
+    ),
+    FigureDescription(
+        key="oldest_waiting",
+        translation_key="oldest_waiting",
+        device_class=SensorDeviceClass.DURATION,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_of=lambda figures: figures.oldest_waiting_s,
+    ),
+    FigureDescription(
+        key="round_trip_time",
+        translation_key="round_trip_time",
+        device_class=SensorDeviceClass.DURATION,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        suggested_unit_of_measurement=UnitOfTime.MILLISECONDS,
+        suggested_display_precision=0,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_of=lambda figures: figures.round_trip_s,
+    ),
 )
 
 
@@ -38,37 +106,35 @@ async def async_setup_entry(
     entry: SensorVisionConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the sensor of the last delivery."""
-    async_add_entities([LastDeliveredSensor(entry, _LAST_DELIVERED)])
+    """Add a sensor for each figure."""
+    throttle = Throttle(hass, entry)
+    async_add_entities(
+        FigureSensor(entry, description, throttle) for description in _DESCRIPTIONS
+    )
 
 
-class LastDeliveredSensor(SensorVisionEntity, SensorEntity):
-    """The time at which the server last accepted a reading."""
+class FigureSensor(SensorVisionEntity, SensorEntity):
+    """What became of the readings, in one figure."""
+
+    entity_description: FigureDescription
+
+    def __init__(
+        self,
+        entry: SensorVisionConfigEntry,
+        description: FigureDescription,
+        throttle: Throttle,
+    ) -> None:
+        """Know whom to follow."""
+        super().__init__(entry, description)
+        self._throttle = throttle
 
     @property
     @override
-    def native_value(self) -> datetime | None:
-        """Return when the server last said yes."""
-        last_delivered = self._runtime.status.last_delivered
-        if last_delivered is None:
-            return None
-        return dt_util.utc_from_timestamp(last_delivered)
+    def native_value(self) -> float | datetime | None:
+        """Return the figure as it is now."""
+        return self.entity_description.value_of(self._runtime.figures)
 
     @override
     async def async_added_to_hass(self) -> None:
         """Follow the status, no faster than people look."""
-        self._writer = Debouncer(
-            self.hass,
-            _LOGGER,
-            cooldown=_WRITE_INTERVAL_S,
-            immediate=True,
-            function=self.async_write_ha_state,
-        )
-        self.async_on_remove(self._writer.async_shutdown)
-        await super().async_added_to_hass()
-
-    @override
-    def _status_changed(self) -> None:
-        """Show the time of the first delivery at once, and later ones in due course."""
-        if self._runtime.status.last_delivered is not None:
-            self._writer.async_schedule_call()
+        self.async_on_remove(self._throttle.add_listener(self.async_write_ha_state))

@@ -17,6 +17,14 @@ from .house import House, mirror, numbers, until
 
 CONNECTED = "binary_sensor.sensorvision_connectivity"
 LAST_DELIVERED = "sensor.sensorvision_last_delivered"
+SEND_NOW = "button.sensorvision_send_now"
+MIRRORING = "switch.sensorvision_mirroring"
+NOISY = {
+    "sensor.sensorvision_delivered",
+    "sensor.sensorvision_superseded",
+    "sensor.sensorvision_oldest_waiting",
+    "sensor.sensorvision_round_trip_time",
+}
 
 
 def _state(hass: HomeAssistant, entity_id: str) -> str:
@@ -25,10 +33,10 @@ def _state(hass: HomeAssistant, entity_id: str) -> str:
     return state.state
 
 
-async def test_entry_has_a_service_with_two_diagnostic_entities(
+async def test_entry_has_a_service_with_its_entities(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
 ) -> None:
-    """Their names come from the translation and from the device class."""
+    """Noisy ones are off; names come from the translation and from the device class."""
     entry = await set_up()
     [device] = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert device.entry_type is dr.DeviceEntryType.SERVICE
@@ -41,9 +49,23 @@ async def test_entry_has_a_service_with_two_diagnostic_entities(
             er.async_get(hass), entry.entry_id
         )
     }
-    assert entities.keys() == {CONNECTED, LAST_DELIVERED}
+    assert {
+        entity_id: bool(entity.disabled) for entity_id, entity in entities.items()
+    } == {
+        CONNECTED: False,
+        LAST_DELIVERED: False,
+        SEND_NOW: False,
+        MIRRORING: False,
+        "sensor.sensorvision_waiting": False,
+        "sensor.sensorvision_refused": False,
+        **dict.fromkeys(NOISY, True),
+    }
     for entity in entities.values():
-        assert entity.entity_category is EntityCategory.DIAGNOSTIC
+        assert entity.entity_category is (
+            EntityCategory.CONFIG
+            if entity.domain in {"button", "switch"}
+            else EntityCategory.DIAGNOSTIC
+        )
         assert entity.device_id == device.id
         assert entity.has_entity_name
         assert entity.unique_id.startswith(entry.entry_id)

@@ -13,6 +13,7 @@ from homeassistant.helpers import (
 )
 import pytest
 
+from custom_components.sensorvision import PLATFORMS
 from sandbox import Sandbox
 
 from .conftest import SetUp
@@ -248,7 +249,9 @@ async def test_own_entities_are_never_mirrored(
     entry = await set_up()
     registry = er.async_get(hass)
     own = er.async_entries_for_config_entry(registry, entry.entry_id)
-    assert {entity.domain for entity in own} == {"sensor", "binary_sensor"}
+    assert {entity.domain for entity in own} == {
+        str(platform) for platform in PLATFORMS
+    }
     for entity in own:
         registry.async_update_entity(entity.entity_id, labels={"everything"})
 

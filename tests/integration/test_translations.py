@@ -70,6 +70,7 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
         "config",
         "config_subentries",
         "entity",
+        "exceptions",
         "issues",
         "system_health",
     }

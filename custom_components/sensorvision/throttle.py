@@ -1,0 +1,55 @@
+"""Pass changes of the status on, no faster than people look."""
+
+from collections.abc import Callable
+import logging
+
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.debounce import Debouncer
+
+from .runtime import SensorVisionConfigEntry
+
+_LOGGER = logging.getLogger(__name__)
+
+# A new state for every post would fill the recorder.
+_INTERVAL_S = 30
+
+
+class Throttle:
+    """Tell all listeners at once, every half minute at the most.
+
+    The first delivery, and that the server has gone or returned, is told at once: a
+    person may be waiting for it.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry: SensorVisionConfigEntry) -> None:
+        """Follow the status until the entry is unloaded."""
+        self._runtime = entry.runtime_data
+        self._listeners: list[Callable[[], None]] = []
+        self._awaited = self._awaited_now()
+        self._debouncer = Debouncer(
+            hass, _LOGGER, cooldown=_INTERVAL_S, immediate=True, function=self._tell
+        )
+        entry.async_on_unload(self._debouncer.async_shutdown)
+        entry.async_on_unload(self._runtime.add_listener(self._status_changed))
+
+    @callback
+    def add_listener(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+        """Call a function every now and then, until it is taken off."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _awaited_now(self) -> tuple[bool | None, bool]:
+        status = self._runtime.status
+        return status.is_connected, status.last_delivered is None
+
+    @callback
+    def _status_changed(self) -> None:
+        if (awaited := self._awaited_now()) != self._awaited:
+            self._awaited = awaited
+            self._debouncer.async_cancel()
+        self._debouncer.async_schedule_call()
+
+    @callback
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
