@@ -2,9 +2,15 @@
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import ConfigType
 
 from .client.delivery import Pace
+from .const import DOMAIN
 from .runtime import Runtime, SensorVisionConfigEntry, names_store
+from .services import async_setup_services
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 PLATFORMS: list[Platform] = [
     Platform.BINARY_SENSOR,
@@ -14,6 +20,12 @@ PLATFORMS: list[Platform] = [
 ]
 
 PACE = Pace()
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Offer the actions, so that automations are checked before a server is there."""
+    async_setup_services(hass)
+    return True
 
 
 async def async_setup_entry(

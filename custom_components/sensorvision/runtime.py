@@ -1,7 +1,7 @@
 """Hold together what a config entry runs: mirrors, outbox and delivery."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
@@ -136,13 +136,26 @@ class Runtime:
         Raises:
             ServiceValidationError: mirroring is switched off.
         """
+        self._insist_on_mirroring()
+        self._delivery.flush()
+
+    async def send(self, device_id: str, variables: Mapping[str, int | float]) -> None:
+        """Store numbers as true now, past the outbox; see the client's `send_data`.
+
+        Raises:
+            ServiceValidationError: mirroring is switched off.
+            SensorVisionError: they were not stored.
+        """
+        self._insist_on_mirroring()
+        await self._client.send_data(device_id, variables)
+
+    def _insist_on_mirroring(self) -> None:
         if not self.is_mirroring:
             raise ServiceValidationError(
                 translation_domain=DOMAIN,
                 translation_key="mirroring_off",
                 translation_placeholders={"entry": self._entry.title},
             )
-        self._delivery.flush()
 
     @callback
     def switch_on(self) -> None:
@@ -162,13 +175,13 @@ class Runtime:
 
     def _make_delivery(self) -> Delivery:
         data = self._entry.data
-        client = AsyncSensorVisionClient(
+        self._client = AsyncSensorVisionClient(
             data[CONF_URL],
             api_key=data[CONF_API_KEY],
             session=async_get_clientsession(self._hass, data[CONF_VERIFY_SSL]),
         )
         return Delivery(
-            client,
+            self._client,
             self.outbox,
             data[CONF_PREFIX],
             on_change=self._status_changed,

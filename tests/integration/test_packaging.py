@@ -171,7 +171,10 @@ def test_json_can_be_read_and_names_no_key_twice(path: Path) -> None:
 def test_icons_are_material_design_icons() -> None:
     """Others are refused."""
     icons = json.loads((FOLDER / "icons.json").read_text())
-    assert icons.keys() == {"entity"}
+    assert icons.keys() == {"entity", "services"}
+    for icon in icons["services"].values():
+        assert icon.keys() == {"service"}
+        assert re.fullmatch(r"mdi:[a-z0-9-]+", icon["service"])
     for entities in icons["entity"].values():
         for icon in entities.values():
             assert icon.keys() == {"default"}

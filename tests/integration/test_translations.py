@@ -72,6 +72,7 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
         "entity",
         "exceptions",
         "issues",
+        "services",
         "system_health",
     }
     assert CONFIG.keys() <= _FLOW_PARTS

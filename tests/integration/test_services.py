@@ -1,0 +1,212 @@
+"""The actions for automations and the developer tools."""
+
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
+from homeassistant.util.yaml import load_yaml_dict
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
+
+from custom_components.sensorvision.const import DOMAIN
+from sandbox import Sandbox
+
+from .conftest import TOKEN, SetUp
+from .house import House, mirror, numbers, until
+from .test_translations import FOLDER, TEXTS
+
+READINGS: dict[str, Any] = {
+    "device_id": "garden",
+    "variables": {"soil": 42.5, "rain": 1},
+}
+
+
+async def _call(
+    hass: HomeAssistant, action: str, entry: MockConfigEntry, data: dict[str, Any]
+) -> None:
+    await hass.services.async_call(
+        DOMAIN, action, {"config_entry_id": entry.entry_id, **data}, blocking=True
+    )
+
+
+async def _status(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, Any]:
+    status = await hass.services.async_call(
+        DOMAIN,
+        "status",
+        {"config_entry_id": entry.entry_id},
+        blocking=True,
+        return_response=True,
+    )
+    assert isinstance(status, dict)
+    return status
+
+
+def _text(error: HomeAssistantError) -> str:
+    """Return what a person reads, with nothing left open."""
+    assert error.translation_domain == DOMAIN
+    text = TEXTS["exceptions"][error.translation_key]["message"].format(
+        **error.translation_placeholders or {}
+    )
+    assert TOKEN not in text
+    return str(text)
+
+
+async def test_actions_are_there_without_a_server_and_described(
+    hass: HomeAssistant,
+) -> None:
+    assert await async_setup_component(hass, DOMAIN, {})
+    offered = hass.services.async_services_for_domain(DOMAIN)
+    described = load_yaml_dict(str(FOLDER / "services.yaml"))
+    assert offered.keys() == described.keys() == TEXTS["services"].keys()
+    for name, action in offered.items():
+        assert isinstance(action.schema, vol.Schema)
+        fields = {str(key) for key in action.schema.schema}
+        assert fields == described[name]["fields"].keys()
+        assert fields == TEXTS["services"][name]["fields"].keys()
+
+
+async def test_sent_readings_are_stored_when_the_action_returns(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    entry = await set_up()
+    await _call(hass, "send", entry, READINGS)
+    assert numbers(sandbox, "garden", "soil") == [42.5]
+    assert numbers(sandbox, "garden", "rain") == [1]
+
+
+async def test_time_is_refused_because_a_token_cannot_store_it(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    entry = await set_up()
+    with pytest.raises(ServiceValidationError) as refused:
+        await _call(hass, "send", entry, READINGS | {"time": dt_util.utcnow()})
+    assert "Leave the time out" in _text(refused.value)
+    assert numbers(sandbox, "garden", "soil") == []
+
+
+@pytest.mark.parametrize(
+    ("device_id", "variables", "named"),
+    [
+        ("a/b", {"soil": 1}, "a/b"),
+        ("garden", {"soil": "wet"}, "soil"),
+        ("garden", {"soil": True}, "soil"),
+        ("garden", {"soil": 1e14}, "soil"),
+        ("garden", {"soil": float("nan")}, "soil"),
+        ("garden", {"": 1}, "name"),
+        ("garden", {}, "variables"),
+    ],
+)
+async def test_what_cannot_be_sent_is_named(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    device_id: str,
+    variables: dict[str, Any],
+    named: str,
+) -> None:
+    entry = await set_up()
+    await until(lambda: entry.runtime_data.status.is_connected)
+    arrived = len(sandbox.requests)
+    with pytest.raises(ServiceValidationError) as refused:
+        await _call(
+            hass, "send", entry, {"device_id": device_id, "variables": variables}
+        )
+    assert named in _text(refused.value)
+    assert len(sandbox.requests) == arrived
+
+
+async def test_what_the_server_refuses_is_said_in_its_words(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    store = sandbox.store
+    store.add_device(
+        organization_id=store.organization_id("Organization B"),
+        external_id="garden",
+        now_us=0,
+    )
+    entry = await set_up()
+    with pytest.raises(HomeAssistantError) as refused:
+        await _call(hass, "send", entry, READINGS)
+    assert "different organization" in _text(refused.value)
+
+
+@pytest.mark.usefixtures("sandbox")
+async def test_refused_credential_is_said(hass: HomeAssistant, set_up: SetUp) -> None:
+    entry = await set_up(api_key="99999999-9999-4999-8999-999999999999")
+    with pytest.raises(HomeAssistantError) as refused:
+        await _call(hass, "send", entry, READINGS)
+    assert "Invalid API key" in _text(refused.value)
+
+
+async def test_flush_sends_what_waits_and_status_says_so(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    house.entity("sensor.tank", "70")
+    sandbox.faults.set("http_503")
+    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    await until(lambda: entry.runtime_data.status.is_connected is False)
+    status = await _status(hass, entry)
+    assert (status["connected"], status["waiting"]) == (False, 1)
+    assert status["problem"]
+    assert status["last_delivered"] is None
+
+    sandbox.faults.clear()
+    await _call(hass, "flush", entry, {})
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+    await until(lambda: entry.runtime_data.status.delivered == 1)
+    status = await _status(hass, entry)
+    assert dt_util.parse_datetime(status.pop("last_delivered"))
+    assert status.pop("round_trip_s") > 0
+    assert status == {
+        "connected": True,
+        "mirroring": True,
+        "problem": None,
+        "delivered": 1,
+        "waiting": 0,
+        "superseded": 0,
+        "refused": 0,
+        "oldest_waiting_s": 0,
+    }
+
+
+@pytest.mark.parametrize(("action", "data"), [("send", READINGS), ("flush", {})])
+async def test_nothing_is_sent_while_mirroring_is_off(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    action: str,
+    data: dict[str, Any],
+) -> None:
+    entry = await set_up()
+    entry.runtime_data.switch_off()
+    await hass.async_block_till_done()
+    arrived = len(sandbox.requests)
+    with pytest.raises(ServiceValidationError) as refused:
+        await _call(hass, action, entry, data)
+    assert "switched off" in _text(refused.value)
+    assert len(sandbox.requests) == arrived
+    status = await _status(hass, entry)
+    assert status["mirroring"] is False
+
+
+@pytest.mark.usefixtures("sandbox")
+async def test_entry_that_is_not_loaded_is_named(
+    hass: HomeAssistant, set_up: SetUp
+) -> None:
+    entry = await set_up()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(ServiceValidationError) as refused:
+        await _call(hass, "flush", entry, {})
+    assert refused.value.translation_key == "service_config_entry_not_loaded"
+
+
+@pytest.mark.usefixtures("sandbox")
+async def test_action_without_an_entry_is_refused(
+    hass: HomeAssistant, set_up: SetUp
+) -> None:
+    await set_up()
+    with pytest.raises(vol.Invalid):
+        await hass.services.async_call(DOMAIN, "flush", {}, blocking=True)
