@@ -13,15 +13,13 @@ from homeassistant.config_entries import (
     ConfigSubentryFlow,
     FlowType,
     SubentryFlowContext,
-    SubentryFlowResult,
 )
-from homeassistant.const import CONF_API_KEY, CONF_NAME, CONF_URL, CONF_VERIFY_SSL
+from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import instance_id
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    TargetSelector,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -48,11 +46,11 @@ from .client.http import normalize_url
 from .client.protocol import check_token
 from .const import (
     CONF_PREFIX,
-    CONF_TARGET,
     DOMAIN,
     MAX_PREFIX_CHARS,
     SUBENTRY_TYPE_MIRROR,
 )
+from .mirror_flow import MirrorSubentryFlow
 
 # A person waits for the form.
 _TIMEOUTS = Timeouts(connect_s=10, read_s=15, total_s=20)
@@ -75,13 +73,6 @@ _CONNECTION_SCHEMA = vol.Schema(
 )
 
 _REAUTH_SCHEMA = vol.Schema({vol.Required(CONF_API_KEY): _TOKEN_SELECTOR})
-
-_MIRROR_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_NAME): TextSelector(),
-        vol.Required(CONF_TARGET, default=dict): TargetSelector(),
-    }
-)
 
 # The first class that fits says which field is wrong and how.
 _ERRORS: tuple[tuple[type[SensorVisionError], str, str], ...] = (
@@ -199,50 +190,6 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
         )
 
 
-class MirrorSubentryFlow(ConfigSubentryFlow):
-    """Choose what to mirror."""
-
-    async def async_step_user(
-        self, user_input: dict[str, Any] | None = None
-    ) -> SubentryFlowResult:
-        """Ask for a new mirror's name and target."""
-        errors = _target_errors(user_input)
-        if user_input is not None and not errors:
-            return self.async_create_entry(
-                title=user_input[CONF_NAME],
-                data={CONF_TARGET: user_input[CONF_TARGET]},
-            )
-        return self._show_form("user", _name_of(user_input), errors)
-
-    async def async_step_reconfigure(
-        self, user_input: dict[str, Any] | None = None
-    ) -> SubentryFlowResult:
-        """Ask for another name or target of a mirror."""
-        subentry = self._get_reconfigure_subentry()
-        errors = _target_errors(user_input)
-        if user_input is not None and not errors:
-            return self.async_update_and_abort(
-                self._get_entry(),
-                subentry,
-                title=user_input[CONF_NAME],
-                data={CONF_TARGET: user_input[CONF_TARGET]},
-            )
-        suggested = _name_of(user_input) or {
-            CONF_NAME: subentry.title,
-            **subentry.data,
-        }
-        return self._show_form("reconfigure", suggested, errors)
-
-    def _show_form(
-        self, step_id: str, suggested: dict[str, Any], errors: dict[str, str]
-    ) -> SubentryFlowResult:
-        return self.async_show_form(
-            step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(_MIRROR_SCHEMA, suggested),
-            errors=errors,
-        )
-
-
 def _malformed_fields(user_input: Mapping[str, Any]) -> dict[str, str]:
     """Return what can be told to be wrong without asking the server."""
     errors = {}
@@ -284,24 +231,3 @@ async def _suggest_prefix(hass: HomeAssistant) -> str:
     suffix = (await instance_id.async_get(hass))[:4]
     name = slugify(hass.config.location_name, separator="-") or "home"
     return f"{name[: MAX_PREFIX_CHARS - len(suffix) - 1]}-{suffix}"
-
-
-def _target_errors(user_input: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return what is wrong with a target that the selector let through."""
-    if user_input is None:
-        return {}
-    choices = user_input[CONF_TARGET].values()
-    if not any(choices):
-        return {CONF_TARGET: "target_empty"}
-    # Templates can be neither followed nor stored, and "all" is no name.
-    if not all(
-        isinstance(names, list) and all(isinstance(name, str) for name in names)
-        for names in choices
-    ):
-        return {CONF_TARGET: "target_unnamed"}
-    return {}
-
-
-def _name_of(user_input: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what of a mirror with a wrong target is worth showing again."""
-    return {CONF_NAME: user_input[CONF_NAME]} if user_input else {}

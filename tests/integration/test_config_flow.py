@@ -80,7 +80,7 @@ async def test_newcomer_connects_a_server_and_adds_a_mirror(
     [subentry] = entry.subentries.values()
     assert (subentry.title, dict(subentry.data)) == (
         "Tanks",
-        {CONF_TARGET: {"entity_id": ["sensor.tank"]}},
+        {CONF_TARGET: {"entity_id": ["sensor.tank"]}, "diagnostics": False},
     )
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
 

@@ -7,6 +7,7 @@ from homeassistant.const import CONF_NAME
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
+import voluptuous as vol
 
 from custom_components.sensorvision.const import CONF_TARGET, SUBENTRY_TYPE_MIRROR
 from sandbox import Sandbox
@@ -74,10 +75,10 @@ async def test_only_things_that_have_a_name_can_be_followed(
     assert form["type"] is FlowResultType.FORM
     assert form["errors"] == {CONF_TARGET: "target_unnamed"}
     assert form["data_schema"]
-    assert [key.description for key in form["data_schema"].schema] == [
-        {"suggested_value": "Odd"},
-        None,
-    ]
+    assert _suggested(form["data_schema"]) == {
+        CONF_NAME: "Odd",
+        "diagnostics": False,
+    }
     created = await hass.config_entries.subentries.async_configure(
         form["flow_id"], {CONF_NAME: "Odd", CONF_TARGET: {"area_id": ["attic"]}}
     )
@@ -99,10 +100,10 @@ async def test_mirror_can_be_changed(
     [subentry_id] = entry.subentries
     form = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "reconfigure")
-    assert {
-        str(key): key.description["suggested_value"]
-        for key in form["data_schema"].schema
-    } == {CONF_NAME: "Tanks", CONF_TARGET: {"entity_id": ["sensor.tank"]}}
+    assert _suggested(form["data_schema"]) == {
+        CONF_NAME: "Tanks",
+        CONF_TARGET: {"entity_id": ["sensor.tank"]},
+    }
     form = await hass.config_entries.subentries.async_configure(
         form["flow_id"], {CONF_NAME: "Water", CONF_TARGET: empty}
     )
@@ -115,3 +116,74 @@ async def test_mirror_can_be_changed(
     assert done["reason"] == "reconfigure_successful"
     assert [sub.title for sub in entry.subentries.values()] == ["Water"]
     await until(lambda: numbers(sandbox, "home.well", "well") == [5])
+
+
+@pytest.mark.parametrize(
+    ("choice", "errors", "globs"),
+    [
+        ({"more": {"globs": ["Küche*"]}}, {"more": "invalid_glob"}, "Küche*"),
+        (
+            {"more": {"domains": ["sensor"]}, "leave_out": {"globs": ["a b", "*"]}},
+            {"leave_out": "invalid_glob"},
+            "a b",
+        ),
+        (
+            {
+                "target": {"entity_id": ["sensor.tank"]},
+                "leave_out": {"target": {"entity_id": "all"}},
+            },
+            {"leave_out": "target_unnamed"},
+            "",
+        ),
+        ({"more": {"domains": [], "globs": []}}, {"target": "target_empty"}, ""),
+        ({"leave_out": {"domains": ["sensor"]}}, {"target": "target_empty"}, ""),
+    ],
+)
+async def test_error_is_said_beside_its_field(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    choice: dict[str, Any],
+    errors: dict[str, str],
+    globs: str,
+) -> None:
+    """And the same form then takes domains and patterns alone."""
+    hass.states.async_set("sensor.tank", "70")
+    hass.states.async_set("light.lamp", "on")
+    entry = await set_up()
+    form = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
+    )
+    form = await hass.config_entries.subentries.async_configure(
+        form["flow_id"], {CONF_NAME: "Pattern", **choice}
+    )
+    assert form["errors"] == errors
+    assert form["description_placeholders"] == {"globs": globs}
+    assert form["data_schema"]
+    [domains] = [
+        selector.config["options"]
+        for key, selector in form["data_schema"].schema["more"].schema.schema.items()
+        if key == "domains"
+    ]
+    assert {"light", "sensor"} <= set(domains)
+    good = {
+        "more": {"domains": ["sensor"], "globs": ["light.l*"]},
+        "leave_out": {"globs": ["*.sensorvision_*"]},
+        "diagnostics": True,
+    }
+    created = await hass.config_entries.subentries.async_configure(
+        form["flow_id"], {CONF_NAME: "Pattern", **good}
+    )
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+    assert created["data"] == {"target": {}, **good}
+    await hass.async_block_till_done()
+    [followed] = entry.runtime_data.mirrors.values()
+    assert followed.entity_ids == {"sensor.tank", "light.lamp"}
+
+
+def _suggested(schema: vol.Schema) -> dict[str, Any]:
+    """Return what a form shows before anything is entered."""
+    return {
+        str(key): key.description["suggested_value"]
+        for key in schema.schema
+        if key.description
+    }

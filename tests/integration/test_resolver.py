@@ -165,6 +165,49 @@ async def test_left_out_entity_stays_left_out_after_a_rename(
     await until(lambda: followed.entity_ids == {"sensor.public"})
 
 
+async def test_many_join_in_slices_and_none_is_lost(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """More may join meanwhile, and a change in between is sent once."""
+    for number in range(250):
+        hass.states.async_set(f"sensor.e{number:03}", str(number))
+    entry = await set_up(mirror_of({"more": {"domains": ["sensor"]}}))
+    runtime = entry.runtime_data
+    [followed] = runtime.mirrors.values()
+    everything = followed.entity_ids
+    await until(lambda: runtime.status.delivered == 250)
+
+    followed.stop()
+    followed.follow(everything)
+    hass.states.async_set("sensor.e249", "-1")
+    hass.states.async_set("sensor.late", "5")
+    followed.follow(everything | {"sensor.late"})
+    await until(lambda: numbers(sandbox, "home.late", "late") == [5])
+    await until(lambda: numbers(sandbox, "home.e249", "e249") == [249, -1])
+    assert len(runtime.stored_names()["variables"]) == 251
+    await until(lambda: numbers(sandbox, "home.e248", "e248") == [248, 248])
+
+
+async def test_mirror_can_be_stopped_while_entities_join(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """Those that have not been sent yet are not sent any more."""
+    for number in range(250):
+        hass.states.async_set(f"sensor.e{number:03}", "1")
+    entry = await set_up(mirror_of({"more": {"domains": ["sensor"]}}))
+    runtime = entry.runtime_data
+    await until(lambda: runtime.status.delivered == 250)
+    [followed] = runtime.mirrors.values()
+    everything = followed.entity_ids
+    followed.stop()
+    followed.follow(everything)
+    followed.stop()
+    await until(lambda: runtime.status.delivered == 350)
+    assert not runtime.outbox
+    assert numbers(sandbox, "home.e000", "e000") == [1, 1]
+    assert numbers(sandbox, "home.e249", "e249") == [1]
+
+
 class _Storm:
     """A house of many entities that somebody turns upside down."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
 import pytest
 
@@ -27,7 +28,7 @@ CONFIG: dict[str, Any] = TEXTS["config"]
 MIRROR: dict[str, Any] = TEXTS["config_subentries"][SUBENTRY_TYPE_MIRROR]
 
 # hassfest's rules for a custom integration.
-_STEP_PARTS = {"title", "description", "data", "data_description", "submit"}
+_STEP_PARTS = {"title", "description", "data", "data_description", "sections", "submit"}
 _FLOW_PARTS = {"step", "error", "abort"}
 _PLACEHOLDER_IN_QUOTES = re.compile(r"'\{[^}]*\}'")
 
@@ -83,6 +84,9 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
         assert step.keys() <= _STEP_PARTS
         assert step["title"]
         assert step["data"].keys() == step["data_description"].keys()
+        for part in step.get("sections", {}).values():
+            assert part.keys() == {"name", "description", "data", "data_description"}
+            assert part["data"].keys() == part["data_description"].keys()
     for issue in TEXTS["issues"].values():
         assert issue.keys() == {"title", "description"}
 
@@ -114,8 +118,18 @@ async def test_every_form_has_a_text_for_every_field(
         for form in forms:
             step = texts["step"][form["step_id"]]
             assert form["data_schema"]
-            fields = {str(key) for key in form["data_schema"].schema}
-            assert fields == step["data"].keys()
+            schema = form["data_schema"].schema
+            sections = {
+                str(key): part.schema.schema
+                for key, part in schema.items()
+                if isinstance(part, section)
+            }
+            assert {str(key) for key in schema} - sections.keys() == step["data"].keys()
+            assert sections.keys() == step.get("sections", {}).keys()
+            for key, fields in sections.items():
+                assert {str(field) for field in fields} == step["sections"][key][
+                    "data"
+                ].keys()
             given = set(form["description_placeholders"] or {})
             # Any of the errors may be shown at any of the forms.
             for _, text in (*_walk(step), *_walk(texts["error"])):
@@ -124,9 +138,12 @@ async def test_every_form_has_a_text_for_every_field(
 
 def _errors_in_code() -> set[str]:
     """Return the keys of all errors that the flows can show."""
-    tree = ast.parse(Path(config_flow.__file__).read_text())
     found = {key for _, _, key in config_flow._ERRORS}
-    for node in ast.walk(tree):
+    trees = [
+        ast.parse((FOLDER / f"{flow}.py").read_text())
+        for flow in ("config_flow", "mirror_flow")
+    ]
+    for node in (node for tree in trees for node in ast.walk(tree)):
         match node:
             case ast.Assign(
                 targets=[ast.Subscript(value=ast.Name("errors"))],
@@ -143,7 +160,11 @@ def test_errors_are_those_of_the_flows() -> None:
     texts = CONFIG["error"].keys() | MIRROR["error"].keys()
     assert texts == _errors_in_code()
     assert not CONFIG["error"].keys() & MIRROR["error"].keys()
-    assert MIRROR["error"].keys() == {"target_empty", "target_unnamed"}
+    assert MIRROR["error"].keys() == {
+        "invalid_glob",
+        "target_empty",
+        "target_unnamed",
+    }
 
 
 def test_aborts_are_those_of_the_flows() -> None:

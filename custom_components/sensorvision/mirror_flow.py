@@ -1,0 +1,148 @@
+"""Ask what to mirror."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.const import CONF_NAME
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TargetSelector,
+    TextSelector,
+    TextSelectorConfig,
+)
+import voluptuous as vol
+
+from .choice import Choice, is_glob
+from .const import (
+    CONF_DIAGNOSTICS,
+    CONF_DOMAINS,
+    CONF_GLOBS,
+    CONF_LEAVE_OUT,
+    CONF_MORE,
+    CONF_TARGET,
+)
+
+
+class MirrorSubentryFlow(ConfigSubentryFlow):
+    """Choose what to mirror."""
+
+    async def async_step_user(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for a new mirror's name and choice."""
+        errors = _errors(user_input)
+        if user_input is not None and not errors:
+            return self.async_create_entry(
+                title=user_input[CONF_NAME], data=_data(user_input)
+            )
+        return self._show_form("user", user_input, errors)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for another name or choice of a mirror."""
+        subentry = self._get_reconfigure_subentry()
+        errors = _errors(user_input)
+        if user_input is not None and not errors:
+            return self.async_update_and_abort(
+                self._get_entry(),
+                subentry,
+                title=user_input[CONF_NAME],
+                data=_data(user_input),
+            )
+        shown = user_input or {CONF_NAME: subentry.title, **subentry.data}
+        return self._show_form("reconfigure", shown, errors)
+
+    def _show_form(
+        self, step_id: str, shown: Mapping[str, Any] | None, errors: dict[str, str]
+    ) -> SubentryFlowResult:
+        suggested = dict(shown or {})
+        # The selector could not show them.
+        if CONF_TARGET in errors:
+            del suggested[CONF_TARGET]
+        if errors.get(CONF_LEAVE_OUT) == "target_unnamed":
+            del suggested[CONF_LEAVE_OUT]
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(
+                _schema(self.hass), suggested
+            ),
+            errors=errors,
+            description_placeholders={"globs": ", ".join(_bad_globs(shown or {}))},
+        )
+
+
+@callback
+def _schema(hass: HomeAssistant) -> vol.Schema:
+    """Return the form, which offers the domains that there are."""
+    entity_ids = {*er.async_get(hass).entities, *hass.states.async_entity_ids()}
+    domains = SelectSelector(
+        SelectSelectorConfig(
+            options=sorted({entity_id.partition(".")[0] for entity_id in entity_ids}),
+            multiple=True,
+            mode=SelectSelectorMode.DROPDOWN,
+            custom_value=True,
+        )
+    )
+    patterns = {
+        vol.Optional(CONF_DOMAINS): domains,
+        vol.Optional(CONF_GLOBS): TextSelector(TextSelectorConfig(multiple=True)),
+    }
+    return vol.Schema(
+        {
+            vol.Required(CONF_NAME): TextSelector(),
+            vol.Required(CONF_TARGET, default=dict): TargetSelector(),
+            vol.Optional(CONF_MORE): section(vol.Schema(patterns), {"collapsed": True}),
+            vol.Optional(CONF_LEAVE_OUT): section(
+                vol.Schema({vol.Optional(CONF_TARGET): TargetSelector(), **patterns}),
+                {"collapsed": True},
+            ),
+            vol.Required(CONF_DIAGNOSTICS, default=False): BooleanSelector(),
+        }
+    )
+
+
+def _errors(user_input: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return what is wrong, beside its field or its section."""
+    errors: dict[str, str] = {}
+    if user_input is None:
+        return errors
+    if not Choice.of(user_input).include:
+        errors[CONF_TARGET] = "target_empty"
+    elif not _has_names(user_input[CONF_TARGET]):
+        errors[CONF_TARGET] = "target_unnamed"
+    if not _has_names(user_input.get(CONF_LEAVE_OUT, {}).get(CONF_TARGET, {})):
+        errors[CONF_LEAVE_OUT] = "target_unnamed"
+    for part in (CONF_MORE, CONF_LEAVE_OUT):
+        if _bad_globs({part: user_input.get(part, {})}):
+            errors[part] = "invalid_glob"
+    return errors
+
+
+def _has_names(target: Mapping[str, Any]) -> bool:
+    """Tell what can be followed from templates and "all", which no name stands for."""
+    return all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in target.values()
+    )
+
+
+def _bad_globs(user_input: Mapping[str, Any]) -> list[str]:
+    return [
+        glob
+        for part in (CONF_MORE, CONF_LEAVE_OUT)
+        for glob in user_input.get(part, {}).get(CONF_GLOBS, ())
+        if not is_glob(glob)
+    ]
+
+
+def _data(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a mirror keeps of its form; its name is its title."""
+    return {key: value for key, value in user_input.items() if key != CONF_NAME}
