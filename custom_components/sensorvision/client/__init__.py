@@ -22,9 +22,11 @@ from .exceptions import (
     RequestTimeoutError,
     SensorVisionError,
     ServerError,
+    TokenExistsError,
     ValidationError,
 )
 from .http import AsyncSensorVisionClient
+from .models import Device, Sample, SampleResult, Value, Variable
 from .pace import RetryPolicy, Timeouts
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Capabilities",
     "CapabilityError",
     "CertificateError",
+    "Device",
     "DeviceError",
     "HostNotFoundError",
     "KeyLockedError",
@@ -52,9 +55,14 @@ __all__ = [
     "RedirectError",
     "RequestTimeoutError",
     "RetryPolicy",
+    "Sample",
+    "SampleResult",
     "SensorVisionError",
     "ServerError",
     "ServerInfo",
     "Timeouts",
+    "TokenExistsError",
     "ValidationError",
+    "Value",
+    "Variable",
 ]

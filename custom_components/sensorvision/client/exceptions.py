@@ -37,6 +37,7 @@ __all__ = [
     "RequestTimeoutError",
     "SensorVisionError",
     "ServerError",
+    "TokenExistsError",
     "ValidationError",
     "error_of",
     "raise_for",
@@ -153,6 +154,12 @@ class PayloadError(AnswerError):
     """The server refused the data, and would refuse it again."""
 
     remedy = "Send finite numbers below 1e14 under names of at most 100 characters"
+
+
+class TokenExistsError(AnswerError):
+    """The device has a token already, which the server shows to nobody."""
+
+    remedy = "Use the token that you have, or rotate it"
 
 
 class RateLimitError(AnswerError):

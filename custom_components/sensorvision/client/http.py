@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Callable, Mapping
 
 from . import protocol, user_protocol
+from .batches import Batches
 from .capabilities import Probe, ServerInfo, capabilities_of, server_info
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY, Account, UserKey
 from .exceptions import (
@@ -41,7 +42,7 @@ __all__ = ["AsyncSensorVisionClient", "Probe", "normalize_url"]
 _LOGGER = logging.getLogger(__name__)
 
 
-class AsyncSensorVisionClient:
+class AsyncSensorVisionClient(Batches):
     """Talk to one SensorVision server with one credential.
 
     Give exactly one: `api_key`, `user_key`, or `username` with `password`.
@@ -80,6 +81,7 @@ class AsyncSensorVisionClient:
         retry: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self._transport = Transport(
             normalize_url(api_url),
             session=session,
@@ -341,13 +343,18 @@ class AsyncSensorVisionClient:
         """Send a request in the user's name.
 
         Raises:
-            CapabilityError: the credential is a device's.
+            CapabilityError: the credential is a device's, or no user's that is known.
             AnswerError: a login failed.
             NetworkError: no answer came.
         """
+        if self._user is None and self._kind is None:
+            identified = await self._identify()
+            if identified.answer.status != 401:
+                raise_for(identified.answer)
         if self._user is None:
             raise CapabilityError(
-                "A device token opens nothing but the posting of readings",
+                "A device token, or a key that the server knows as no user's, opens"
+                " nothing but the posting of numbers that are true now",
                 "Use a user key, or user name and password",
             )
         return await self._user.exchange(request)

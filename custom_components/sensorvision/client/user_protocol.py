@@ -21,6 +21,7 @@ LOGINS_USED_UP = "The server takes no more logins for the moment"
 LOGIN_REFUSED = "The server refused this user name and password"
 
 LOGIN_SPACING_S = 12
+_INCOMPLETE_ITEM = "deviceId and variables are required"
 _NO_SUCH_DEVICE = "Device not found"
 _DEVICE_EXISTS = "already exists"
 
@@ -119,7 +120,7 @@ def ingest_request(device_id: str, variables: Mapping[str, int | float]) -> Requ
         ValidationError: see `protocol.check_device_id` and `protocol.check_variables`.
     """
     protocol.check_variables(dict(variables))
-    path = f"/api/v1/data/ingest/{_device_segment(device_id)}"
+    path = f"/api/v1/data/ingest/{device_segment(device_id)}"
     return request("POST", path, {"variables": dict(variables)})
 
 
@@ -130,13 +131,38 @@ def devices_request() -> Request:
 
 def device_request(device_id: str) -> Request:
     """Build the request that shows one device."""
-    return request("GET", f"/api/v1/devices/{_device_segment(device_id)}")
+    return request("GET", f"/api/v1/devices/{device_segment(device_id)}")
 
 
 def register_request(device_id: str, details: Mapping[str, object]) -> Request:
     """Build the request that makes a device of the user's organisation."""
     protocol.check_device_id(device_id)
     return request("POST", "/api/v1/devices", {"externalId": device_id, **details})
+
+
+def bulk_request(items: list[dict[str, object]]) -> Request:
+    """Build the request that stores many readings, each by itself."""
+    return request("POST", "/api/v1/data/bulk", items)
+
+
+def bulk_item(
+    device_id: str, variables: Mapping[str, int | float], timestamp: str | None
+) -> dict[str, object]:
+    """Return one reading of many.
+
+    A single one that the server can't read would make it refuse all of them.
+
+    Raises:
+        ValidationError: see `protocol.check_device_id` and `protocol.check_variables`.
+    """
+    protocol.check_variables(dict(variables))
+    item: dict[str, object] = {
+        "deviceId": protocol.check_device_id(device_id),
+        "variables": dict(variables),
+    }
+    if timestamp is not None:
+        item["timestamp"] = timestamp
+    return item
 
 
 def metrics_request() -> Request:
@@ -207,6 +233,41 @@ def objects(data: object) -> list[dict[str, Any]] | None:
     return None
 
 
+def read_bulk(reply: Reply, count: int) -> list[Answer] | None:
+    """Return the answer to each of many readings, or None if there is only one to all.
+
+    Args:
+        reply: what came back.
+        count: how many readings were sent.
+    """
+    outcomes = objects(reply.data)
+    if (
+        reply.answer.kind != protocol.DELIVERED
+        or outcomes is None
+        or len(outcomes) != count
+    ):
+        return None
+    return [_bulk_answer(outcome, reply.answer.status) for outcome in outcomes]
+
+
+def no_answer(status: int) -> Answer:
+    """Return what a yes means that does not hold what the server would have said."""
+    return Answer(
+        protocol.TRY_LATER, status, "No answer of SensorVision's", is_json=False
+    )
+
+
+def refused_device(answer: Answer) -> Answer:
+    """Return the refusal of a device as one that no change of the data mends."""
+    return Answer(
+        protocol.WRONG_DEVICE,
+        answer.status,
+        answer.message,
+        answer.error_type,
+        is_json=answer.is_json,
+    )
+
+
 def is_empty_401(answer: Answer) -> bool:
     """Tell whether the server said no more than that it does not know who is asking."""
     return answer.status == 401 and not answer.is_json
@@ -241,8 +302,24 @@ def key_verdict(answer: Answer, refused_for_s: float, locked_for_s: float) -> An
     )
 
 
-def _device_segment(device_id: str) -> str:
+def device_segment(device_id: str) -> str:
+    """Return a device id as a segment of a path.
+
+    Raises:
+        ValidationError: see `protocol.check_device_id`.
+    """
     return protocol.quote(protocol.check_device_id(device_id))
+
+
+def _bulk_answer(outcome: Mapping[str, Any], status: int) -> Answer:
+    """Classify what the server says of one reading of many."""
+    if outcome.get("status") == "success":
+        return Answer(protocol.DELIVERED, status, "")
+    message = str(outcome.get("message"))[: protocol.MAX_MESSAGE_CHARS]
+    if message == _INCOMPLETE_ITEM:
+        return Answer(protocol.WRONG_PAYLOAD, status, message)
+    # The server says the same of a number that it can't store and of a lost race.
+    return Answer(protocol.TRY_LATER, status, message, suspect=True)
 
 
 def _tokens(data: object) -> Tokens | None:
