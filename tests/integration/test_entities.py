@@ -55,6 +55,7 @@ async def test_entry_has_a_service_with_its_entities(
         CONNECTED: False,
         LAST_DELIVERED: False,
         SEND_NOW: False,
+        "event.sensorvision_delivery": False,
         MIRRORING: False,
         "sensor.sensorvision_waiting": False,
         "sensor.sensorvision_refused": False,
