@@ -1,0 +1,148 @@
+"""What users send and are answered, as a table, without a socket or a clock."""
+
+import ast
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from custom_components.sensorvision.client import protocol, user_protocol
+from custom_components.sensorvision.client.exceptions import error_of
+
+FOLDER = Path(protocol.__file__).parent
+EMPTY_401 = protocol.Answer(protocol.WRONG_DEVICE, 401, "", is_json=False)
+KEY = "ABCDEFab-2222-4222-8222-222222222222"
+
+
+def _jwt(**claims: object) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{body}.c2ln"
+
+
+@pytest.mark.parametrize("name", ["user_protocol", "management_protocol"])
+def test_it_is_pure(name: str) -> None:
+    """No socket, no clock, nothing but what describes a message."""
+    modules = {
+        alias.name if isinstance(node, ast.Import) else str(node.module)
+        for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text()))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    allowed = {"None", "__future__", "base64", "dataclasses", "json", "typing", "uuid"}
+    assert modules <= allowed | {"protocol", "user_protocol"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "data"),
+    [
+        (200, b"[]", protocol.DELIVERED, []),
+        (200, b'{"a":23.500000}', protocol.DELIVERED, {"a": 23.5}),
+        (201, b"{}", protocol.DELIVERED, {}),
+        (204, b"", protocol.DELIVERED, None),
+        (200, b"1", protocol.TRY_LATER, 1),
+        (200, b"<html>", protocol.TRY_LATER, None),
+        (200, b"[" * 100_000, protocol.TRY_LATER, None),
+        (301, b"", protocol.TRY_LATER, None),
+        (400, b"{}", protocol.WRONG_PAYLOAD, {}),
+        (400, b"<html>", protocol.WRONG_DEVICE, None),
+        (401, b"{}", protocol.SIGN_IN, {}),
+        (401, b"", protocol.WRONG_DEVICE, None),
+        (403, b"{}", protocol.WRONG_DEVICE, {}),
+        (404, b"{}", protocol.WRONG_DEVICE, {}),
+        (409, b"{}", protocol.TRY_LATER, {}),
+        (429, b"{}", protocol.TRY_LATER, {}),
+        (500, b"{}", protocol.TRY_LATER, {}),
+        (503, b"<html>", protocol.TRY_LATER, None),
+    ],
+)
+def test_reply_is_classified(status: int, body: bytes, kind: str, data: object) -> None:
+    """By the same classes as a device's."""
+    reply = user_protocol.read_reply(status, {}, body)
+    assert (reply.answer.kind, reply.data) == (kind, data)
+
+
+@pytest.mark.parametrize(
+    ("access", "lifetime_s"),
+    [
+        (_jwt(iat=1000, exp=87400), 86400),
+        (_jwt(exp=87400), None),
+        (_jwt(iat="x", exp=87400), None),
+        ("opaque", None),
+        ("a.!.c", None),
+        ("a.AAAA.c", None),
+    ],
+)
+def test_lifetime_of_a_login_is_read_by_the_servers_clock(
+    access: str, lifetime_s: float | None
+) -> None:
+    """The client's own may be wrong by years."""
+    body = json.dumps({"accessToken": access, "refreshToken": access}).encode()
+    tokens = user_protocol.read_login(200, {}, body).data
+    assert tokens.access_lifetime_s == tokens.refresh_lifetime_s == lifetime_s
+    assert access not in repr(tokens)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "error", "retry_after_s"),
+    [
+        (401, {}, b"{}", "LoginError", None),
+        (401, {}, b"", "DeviceError", None),
+        (400, {}, b"{}", "PayloadError", None),
+        (404, {}, b"{}", "DeviceError", None),
+        (429, {"retry-after": "7"}, b"{}", "LoginLimitError", 7),
+        (429, {}, b"", "LoginLimitError", 12),
+        (503, {}, b"<html>", "LoginLimitError", 12),
+        (503, {}, b"{}", "ServerError", None),
+        (500, {}, b"{}", "ServerError", None),
+        (200, {}, b"<html>", "NotSensorVisionError", None),
+    ],
+)
+def test_login_is_refused_only_by_the_servers_own_word(
+    status: int,
+    headers: dict[str, str],
+    body: bytes,
+    error: str,
+    retry_after_s: int | None,
+) -> None:
+    """A proxy's limit says nothing about a password."""
+    answer = user_protocol.read_login(status, headers, body).answer
+    assert type(error_of(answer)).__name__ == error
+    assert answer.retry_after_s == retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("refused_for_s", "kind", "error", "retry_after_s"),
+    [
+        (0, protocol.TRY_LATER, "KeyLockedError", 960),
+        (959.9, protocol.TRY_LATER, "KeyLockedError", 1),
+        (960, protocol.SIGN_IN, "AuthenticationError", None),
+    ],
+)
+def test_empty_401_to_a_key_is_judged_by_how_long_it_lasts(
+    refused_for_s: float, kind: str, error: str, retry_after_s: int | None
+) -> None:
+    """The server's lockout ends after a quarter of an hour."""
+    assert user_protocol.is_empty_401(EMPTY_401)
+    answer = user_protocol.key_verdict(EMPTY_401, refused_for_s, 960)
+    assert answer.kind == kind
+    assert type(error_of(answer)).__name__ == error
+    assert answer.retry_after_s == retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("key", "checked"), [(KEY, KEY), (f" {KEY}\n", KEY), (KEY.lower(), KEY.lower())]
+)
+def test_user_key_keeps_its_letters(key: str, checked: str) -> None:
+    """The server compares them as they were issued."""
+    assert user_protocol.check_user_key(key) == checked
+    assert user_protocol.is_user_key_only(key) == (checked != checked.lower())
+
+
+@pytest.mark.parametrize("key", ["", "x", KEY[1:], KEY.replace("-", ""), f"{{{KEY}}}"])
+def test_what_is_no_uuid_is_no_user_key(key: str) -> None:
+    """It is not sent, and not repeated."""
+    assert not user_protocol.is_user_key_only(key)
+    with pytest.raises(protocol.ValidationError) as caught:
+        user_protocol.check_user_key(key)
+    assert not key or key not in str(caught.value).split()
