@@ -31,13 +31,17 @@ class Problems:
     @callback
     def show_delivery(self, status: Status) -> None:
         """Show the devices and the numbers that the server refuses."""
-        self._show(
-            "device_refused",
-            {
-                device_id: {"device": device_id, "message": message}
-                for device_id, message in status.refused_devices.items()
-            },
-        )
+        refused = {
+            device_id: {"device": device_id, "message": message}
+            for device_id, message in status.refused_devices.items()
+        }
+        # Servers before January 2026 give a device that a token makes to others.
+        lost = {
+            device_id: refused.pop(device_id)
+            for device_id in status.accepted_devices & refused.keys()
+        }
+        self._show("device_refused", refused)
+        self._show("device_lost", lost)
         self._show(
             "reading_refused",
             {

@@ -971,5 +971,6 @@ async def test_old_server_that_refuses_the_second_post_pauses_that_device() -> N
             await eventually(lambda: house.status.delivered == 1)
             house.report("new", a=2)
             await eventually(lambda: "new" in house.status.refused_devices)
+            assert house.status.accepted_devices == {"new"}
             house.report("dev-a", a=3)
             await eventually(is_stored(sandbox, "dev-a", "a", 3))

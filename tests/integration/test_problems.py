@@ -1,5 +1,7 @@
 """Repair issues: what a person can mend, for as long as it lasts."""
 
+from dataclasses import replace
+
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import (
     area_registry as ar,
@@ -10,8 +12,9 @@ import pytest
 
 from custom_components.sensorvision.const import DOMAIN
 from sandbox import Sandbox
+from sandbox.settings import Mode
 
-from .conftest import SetUp
+from .conftest import SETTINGS, SetUp
 from .house import House, mirror, numbers, until
 from .test_translations import TEXTS
 
@@ -75,6 +78,33 @@ async def test_device_of_another_organization_is_shown_until_it_is_mended(
     _delete(sandbox, "home.tank")
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [71])
     await until(lambda: not _issues(hass))
+
+
+async def test_server_that_gives_new_devices_to_others_is_said_to_be_too_old(
+    hass: HomeAssistant, set_up: SetUp, house: House
+) -> None:
+    house.entity("sensor.tank", "70")
+    modes = frozenset({Mode.BEFORE_2026_01_18})
+    async with Sandbox(replace(SETTINGS, modes=modes)) as old:
+        entry = await set_up(mirror(entity_id=["sensor.tank"]), url=old.url)
+        await until(lambda: entry.runtime_data.status.delivered == 1)
+        assert not _issues(hass)
+        hass.states.async_set("sensor.tank", "71")
+        await until(lambda: _issues(hass))
+        [(key, placeholders)] = _issues(hass)
+        assert key == "device_lost"
+        assert placeholders["device"] == "home.tank"
+
+        # Whoever runs the server makes it in the right organization.
+        _delete(old, "home.tank")
+        old.store.add_device(
+            organization_id=old.store.organization_id("Organization A"),
+            external_id="home.tank",
+            now_us=0,
+        )
+        await until(lambda: numbers(old, "home.tank", "tank") == [71])
+        await until(lambda: not _issues(hass))
+        assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_refused_reading_is_shown_until_one_is_accepted(

@@ -232,6 +232,7 @@ class Delivery:
         await self._outbox.confirm(batch)
         self.status.delivered += len(batch.readings)
         self.status.last_delivered = time.time()
+        self.status.accepted_devices.add(batch.device_id)
         self.status.refused_devices.pop(batch.device_id, None)
         for reading in batch.readings:
             self.status.refused_variables.pop(

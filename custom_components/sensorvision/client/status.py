@@ -18,6 +18,7 @@ class Status:
         last_delivered: when it last did, in seconds since 1970 (UTC), or None.
         round_trip_s: how long the last post that was answered took, in seconds, or None.
         refused: how many readings the server has refused for good.
+        accepted_devices: ids of the devices whose readings the server has accepted.
         refused_devices: what the server said, by id of the device that it refuses.
         refused_variables: what the server said, by device id and variable.
     """
@@ -29,5 +30,6 @@ class Status:
     last_delivered: float | None = None
     round_trip_s: float | None = None
     refused: int = 0
+    accepted_devices: set[str] = field(default_factory=set)
     refused_devices: dict[str, str] = field(default_factory=dict)
     refused_variables: dict[tuple[str, str], str] = field(default_factory=dict)
