@@ -7,6 +7,7 @@ import re
 from typing import Any, Self
 
 from .const import (
+    CONF_ATTRIBUTES,
     CONF_DIAGNOSTICS,
     CONF_DOMAINS,
     CONF_GLOBS,
@@ -64,11 +65,13 @@ class Choice:
         leave_out: what not to mirror of it.
         with_diagnostics: whether a target's diagnostic and configuration entities and
             those found by domain or glob are mirrored too.
+        attributes: whose numbers are sent too, such as `light.brightness`.
     """
 
     include: Pick
     leave_out: Pick = Pick()
     with_diagnostics: bool = False
+    attributes: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
@@ -79,6 +82,7 @@ class Choice:
             include=_pick(data.get(CONF_TARGET, {}), more),
             leave_out=_pick(leave_out.get(CONF_TARGET, {}), leave_out),
             with_diagnostics=data.get(CONF_DIAGNOSTICS, False),
+            attributes=frozenset(data.get(CONF_ATTRIBUTES, ())),
         )
 
 

@@ -10,6 +10,7 @@ CONF_MORE: Final = "more"
 CONF_LEAVE_OUT: Final = "leave_out"
 CONF_DOMAINS: Final = "domains"
 CONF_GLOBS: Final = "globs"
+CONF_ATTRIBUTES: Final = "attributes"
 CONF_DIAGNOSTICS: Final = "diagnostics"
 
 CONF_MIRRORING: Final = "mirroring"

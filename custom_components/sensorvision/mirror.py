@@ -1,13 +1,18 @@
 """Follow chosen entities and turn their states into readings."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
 
 from .client.outbox import Reading
-from .mapping import SkipReason, number_of
+from .mapping import (
+    NUMERIC_ATTRIBUTES,
+    SkipReason,
+    number_of,
+    number_of_attribute,
+)
 from .names import Names
 from .selection import describe
 
@@ -40,14 +45,24 @@ class Mirror:
         self._hass = hass
         self._names = names
         self._accept = accept
+        self._attributes: frozenset[str] = frozenset()
         self._joining: dict[str, None] = {}
         self._cancel_joining: CALLBACK_TYPE | None = None
 
     @callback
-    def follow(self, entity_ids: frozenset[str]) -> None:
-        """Follow exactly these entities, and send what the new ones show now."""
-        self._joining |= dict.fromkeys(sorted(entity_ids - self.entity_ids))
+    def follow(
+        self, entity_ids: frozenset[str], attributes: frozenset[str] = frozenset()
+    ) -> None:
+        """Follow exactly these entities, and send what the new ones show now.
+
+        Args:
+            entity_ids: what to follow.
+            attributes: whose numbers to send too, such as `light.brightness`.
+        """
+        known = self.entity_ids if attributes == self._attributes else frozenset()
+        self._joining |= dict.fromkeys(sorted(entity_ids - known))
         self.entity_ids = entity_ids
+        self._attributes = attributes
         if not self._cancel_joining:
             self._send_joining()
 
@@ -63,11 +78,15 @@ class Mirror:
     @callback
     def state_changed(self, old: State | None, new: State) -> None:
         """Send on what a followed entity shows now."""
-        if old and old.last_changed == new.last_changed:
-            # Nothing but an attribute has changed.
-            return
-        self._joining.pop(new.entity_id, None)
-        self._send((new,))
+        if new.entity_id in self._joining:
+            del self._joining[new.entity_id]
+            old = None
+        readings: list[Reading] = []
+        if old is None or old.last_changed != new.last_changed:
+            readings += self._of_state(new)
+        readings += self._of_attributes(old, new)
+        if readings:
+            self._accept(readings)
 
     @callback
     def _send_joining(self) -> None:
@@ -75,27 +94,37 @@ class Mirror:
         self._cancel_joining = None
         for entity_id in (now := tuple(islice(self._joining, _ENTITIES_AT_ONCE))):
             del self._joining[entity_id]
-        self._send(
-            state
+        readings = [
+            reading
             for entity_id in now
             if entity_id in self.entity_ids
             and (state := self._hass.states.get(entity_id))
-        )
+            for reading in (*self._of_state(state), *self._of_attributes(None, state))
+        ]
+        if readings:
+            self._accept(readings)
         if self._joining:
             self._cancel_joining = self._hass.loop.call_soon(self._send_joining).cancel
 
-    def _send(self, states: Iterable[State]) -> None:
-        readings = []
-        for state in states:
-            number = number_of(state)
-            if isinstance(number, SkipReason):
-                self.skipped[number] += 1
+    def _of_state(self, state: State) -> Iterator[Reading]:
+        number = number_of(state)
+        if isinstance(number, SkipReason):
+            self.skipped[number] += 1
+            return
+        address = self._names.address(describe(self._hass, state.entity_id))
+        yield Reading(*address, number, state.last_updated_timestamp)
+
+    def _of_attributes(self, old: State | None, new: State) -> Iterator[Reading]:
+        """Yield the chosen attributes whose numbers have changed."""
+        for attribute in NUMERIC_ATTRIBUTES.get(new.domain, ()):
+            if f"{new.domain}.{attribute}" not in self._attributes:
                 continue
-            device_id, variable = self._names.address(
-                describe(self._hass, state.entity_id)
+            number = number_of_attribute(new, attribute)
+            if number is None or (
+                old and number_of_attribute(old, attribute) == number
+            ):
+                continue
+            address = self._names.attribute_address(
+                describe(self._hass, new.entity_id), attribute
             )
-            readings.append(
-                Reading(device_id, variable, number, state.last_updated_timestamp)
-            )
-        if readings:
-            self._accept(readings)
+            yield Reading(*address, number, new.last_updated_timestamp)

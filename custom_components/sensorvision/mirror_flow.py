@@ -21,12 +21,26 @@ import voluptuous as vol
 
 from .choice import Choice, is_glob
 from .const import (
+    CONF_ATTRIBUTES,
     CONF_DIAGNOSTICS,
     CONF_DOMAINS,
     CONF_GLOBS,
     CONF_LEAVE_OUT,
     CONF_MORE,
     CONF_TARGET,
+)
+from .mapping import NUMERIC_ATTRIBUTES, SENSIBLE_ATTRIBUTES
+
+_ATTRIBUTES_SELECTOR = SelectSelector(
+    SelectSelectorConfig(
+        options=[
+            f"{domain}.{attribute}"
+            for domain, attributes in NUMERIC_ATTRIBUTES.items()
+            for attribute in attributes
+        ],
+        multiple=True,
+        mode=SelectSelectorMode.DROPDOWN,
+    )
 )
 
 
@@ -42,7 +56,8 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
             return self.async_create_entry(
                 title=user_input[CONF_NAME], data=_data(user_input)
             )
-        return self._show_form("user", user_input, errors)
+        shown = user_input or {CONF_ATTRIBUTES: list(SENSIBLE_ATTRIBUTES)}
+        return self._show_form("user", shown, errors)
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -61,9 +76,9 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
         return self._show_form("reconfigure", shown, errors)
 
     def _show_form(
-        self, step_id: str, shown: Mapping[str, Any] | None, errors: dict[str, str]
+        self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]
     ) -> SubentryFlowResult:
-        suggested = dict(shown or {})
+        suggested = dict(shown)
         # The selector could not show them.
         if CONF_TARGET in errors:
             del suggested[CONF_TARGET]
@@ -75,7 +90,7 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
                 _schema(self.hass), suggested
             ),
             errors=errors,
-            description_placeholders={"globs": ", ".join(_bad_globs(shown or {}))},
+            description_placeholders={"globs": ", ".join(_bad_globs(shown))},
         )
 
 
@@ -105,6 +120,7 @@ def _schema(hass: HomeAssistant) -> vol.Schema:
                 {"collapsed": True},
             ),
             vol.Required(CONF_DIAGNOSTICS, default=False): BooleanSelector(),
+            vol.Optional(CONF_ATTRIBUTES): _ATTRIBUTES_SELECTOR,
         }
     )
 

@@ -92,21 +92,36 @@ class Names:
 
     def address(self, entity: Described) -> Address:
         """Return where an entity's numbers go, chosen at its first use."""
-        if known := self._addresses.get(entity.key):
+        if known := self._known(entity.key, entity.entity_id):
+            return known
+        return self._give(entity.key, self._device_id(entity), _variable_name(entity))
+
+    def attribute_address(self, entity: Described, attribute: str) -> Address:
+        """Return where an attribute's numbers go: beside those of its entity."""
+        key = f"{entity.key}#{attribute}"
+        if known := self._known(key, f"{entity.entity_id}#{attribute}"):
+            return known
+        device_id, variable = self.address(entity)
+        return self._give(key, device_id, f"{variable}_{attribute}")
+
+    def _known(self, key: str, unregistered_key: str) -> Address | None:
+        """Return the address that was given before, if any."""
+        if known := self._addresses.get(key):
             return known
         # It had no registry entry before, and no other key.
-        if known := self._addresses.pop(entity.entity_id, None):
-            self._addresses[entity.key] = known
-            return known
-        device_id = self._device_id(entity)
-        wanted = _variable_name(entity)
+        if known := self._addresses.pop(unregistered_key, None):
+            self._addresses[key] = known
+        return known
+
+    def _give(self, key: str, device_id: str, wanted: str) -> Address:
+        """Give a variable a name that no other one of its device has."""
         variable = next(
             name
             for name in _with_suffixes(wanted, MAX_VARIABLE_NAME_CHARS)
             if Address(device_id, name) not in self._taken_addresses
         )
         address = Address(device_id, variable)
-        self._addresses[entity.key] = address
+        self._addresses[key] = address
         self._taken_addresses.add(address)
         return address
 
