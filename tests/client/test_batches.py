@@ -240,3 +240,47 @@ async def test_each_answer_is_classified(
         assert client.credential != ACCOUNT
     assert _kinds(results) == kinds
     assert [result.suspect for result in results] == suspects
+
+
+@pytest.mark.parametrize("status", [403, 404, 502])
+async def test_page_of_a_proxy_refuses_no_device(status: int) -> None:
+    """The next batch asks again."""
+    async with (
+        scripted(http_answer(200, b"[]"), http_answer(status, b"<html>")) as server,
+        AsyncSensorVisionClient(server.url, user_key=ALICE_KEY) as client,
+    ):
+        for _ in range(2):
+            (result,) = await client.send_batch([Sample("new", {"a": 1})])
+            assert result.status == status
+    assert len(server.requests) == 3
+
+
+async def test_device_that_can_not_be_registered_is_refused_alone() -> None:
+    """The server has its reasons, and says them."""
+    refusal = http_answer(400, b'{"detail":"No more devices"}')
+    stored = http_answer(200, b"[%s]" % (ITEM % ("success", "")).encode())
+    async with (
+        scripted(http_answer(200, LISTED), refusal, stored) as server,
+        AsyncSensorVisionClient(server.url, user_key=ALICE_KEY) as client,
+    ):
+        results = await client.send_batch(
+            [Sample("new", {"a": 1}), Sample("dev-a", {"a": 1})]
+        )
+    assert _kinds(results) == [protocol.WRONG_DEVICE, protocol.DELIVERED]
+    assert results[0].message == "No more devices"
+
+
+async def test_login_that_fails_on_the_way_is_said_of_all_behind_it(
+    sandbox: Sandbox,
+) -> None:
+    """It is no reason to forget what was stored."""
+    async with AsyncSensorVisionClient(
+        sandbox.url, username="alice", password=ALICE_PASSWORD
+    ) as client:
+        assert (await client.send_batch([Sample("dev-a", {"a": 1})]))[0].is_delivered
+        sandbox.context.security._secret = "another-secret-of-32-characters!"
+        sandbox.faults.set("http_502", path="/api/v1/auth/login")
+        results = await client.send_batch([Sample("dev-a", {"a": 1})] * 2)
+    assert [(result.kind, result.status) for result in results] == [
+        (protocol.TRY_LATER, 502)
+    ] * 2

@@ -25,6 +25,7 @@ from custom_components.sensorvision.client import (
     SensorVisionError,
     ServerError,
     ValidationError,
+    protocol,
 )
 from sandbox import Sandbox
 from sandbox.fixtures import ALICE_KEY, ALICE_PASSWORD
@@ -374,3 +375,38 @@ async def test_login_that_repeats_the_password_does_not_bring_it_to_light(
         with pytest.raises(SensorVisionError) as caught:
             await client.send_data("dev-a", NUMBERS)
     assert "hunter2" not in _told(caught.value)
+
+
+UNKNOWN = http_answer(404, b'{"detail":"Device not found: new"}')
+DONE = http_answer(200, b'{"success":true}')
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"),
+    [
+        (
+            [
+                UNKNOWN,
+                http_answer(400, b'{"detail":"Device already exists: new"}'),
+                DONE,
+            ],
+            200,
+        ),
+        ([UNKNOWN, http_answer(400, b'{"detail":"No more devices"}')], 404),
+        ([UNKNOWN, http_answer(503, b"<html>")], 503),
+        ([UNKNOWN, http_answer(201, b"{}"), http_answer(500, b"{}")], 500),
+    ],
+    ids=["lost race", "refused", "trouble", "made"],
+)
+async def test_device_that_is_not_made_costs_no_numbers(
+    answers: list[bytes], status: int
+) -> None:
+    """No answer about the device is taken for one about the data."""
+    async with (
+        scripted(*answers) as server,
+        AsyncSensorVisionClient(server.url, user_key=ALICE_KEY) as client,
+    ):
+        answer = await client.post("new", NUMBERS)
+    assert answer.status == status
+    assert answer.kind != protocol.WRONG_PAYLOAD
+    assert len(server.requests) == len(answers)

@@ -116,10 +116,8 @@ class Batches(Management):
             try:
                 await self.register_device(device_id)
             except AnswerError as err:
-                if err.answer.kind not in (
-                    protocol.WRONG_DEVICE,
-                    protocol.WRONG_PAYLOAD,
-                ):
+                # Anything else speaks for the server, not for this device.
+                if err.status not in (400, 403) or not err.answer.is_json:
                     raise
                 self._refused_devices[device_id] = user_protocol.refused_device(
                     err.answer
