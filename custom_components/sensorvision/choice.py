@@ -6,6 +6,7 @@ import fnmatch
 import re
 from typing import Any, Self
 
+from .client.protocol import VALUE_LIMIT
 from .const import (
     CONF_ATTRIBUTES,
     CONF_DIAGNOSTICS,
@@ -14,7 +15,9 @@ from .const import (
     CONF_LEAVE_OUT,
     CONF_MORE,
     CONF_TARGET,
+    CONF_TEXTS,
 )
+from .mapping import parse_number
 
 type Target = Mapping[str, list[str]]
 
@@ -66,12 +69,14 @@ class Choice:
         with_diagnostics: whether a target's diagnostic and configuration entities and
             those found by domain or glob are mirrored too.
         attributes: whose numbers are sent too, such as `light.brightness`.
+        number_by_text: what states stand for that are texts.
     """
 
     include: Pick
     leave_out: Pick = Pick()
     with_diagnostics: bool = False
     attributes: frozenset[str] = frozenset()
+    number_by_text: Mapping[str, int | float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
@@ -83,12 +88,22 @@ class Choice:
             leave_out=_pick(leave_out.get(CONF_TARGET, {}), leave_out),
             with_diagnostics=data.get(CONF_DIAGNOSTICS, False),
             attributes=frozenset(data.get(CONF_ATTRIBUTES, ())),
+            number_by_text=dict(filter(None, map(read_text, data.get(CONF_TEXTS, ())))),
         )
 
 
 def is_glob(text: str) -> bool:
     """Return whether a text can match an entity id."""
     return bool(_GLOB.fullmatch(text))
+
+
+def read_text(line: str) -> tuple[str, int | float] | None:
+    """Read what a text stands for, such as `heat = 2`, or None if it isn't said."""
+    text, _, number_text = line.rpartition("=")
+    number = parse_number(number_text.strip())
+    if not text.strip() or number is None or not abs(number) < VALUE_LIMIT:
+        return None
+    return text.strip(), number
 
 
 def _pick(target: Target, patterns: Mapping[str, Any]) -> Pick:

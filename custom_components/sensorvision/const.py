@@ -11,6 +11,7 @@ CONF_LEAVE_OUT: Final = "leave_out"
 CONF_DOMAINS: Final = "domains"
 CONF_GLOBS: Final = "globs"
 CONF_ATTRIBUTES: Final = "attributes"
+CONF_TEXTS: Final = "texts"
 CONF_DIAGNOSTICS: Final = "diagnostics"
 
 CONF_MIRRORING: Final = "mirroring"

@@ -1,7 +1,9 @@
 """Translate a state into the number that stands for it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 import math
+from types import MappingProxyType
 
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import State
@@ -37,6 +39,8 @@ _NUMBER_BY_WORD_OF_DOMAIN = {
     "valve": {"open": 1, "opening": 1, "closing": 1, "closed": 0},
     "lock": {"locked": 1, "unlocked": 0, "open": 0},
 }
+
+_NO_TEXTS: Mapping[str, int | float] = MappingProxyType({})
 
 _PRESENCE_DOMAINS = frozenset({"device_tracker", "person"})
 
@@ -117,17 +121,26 @@ def number_of_attribute(state: State, attribute: str) -> int | float | None:
     return number
 
 
-def number_of(state: State) -> int | float | SkipReason:
-    """Return the number that a state stands for, or why there is none."""
+def number_of(
+    state: State, number_by_text: Mapping[str, int | float] = _NO_TEXTS
+) -> int | float | SkipReason:
+    """Return the number that a state stands for, or why there is none.
+
+    Args:
+        state: of any entity.
+        number_by_text: what some texts are to stand for, whatever they mean elsewhere.
+    """
     text = state.state
     if text == STATE_UNKNOWN:
         return SkipReason.UNKNOWN
     if text == STATE_UNAVAILABLE:
         return SkipReason.UNAVAILABLE
+    if text in number_by_text:
+        return number_by_text[text]
     if state.domain in _PRESENCE_DOMAINS:
         # Any other state is the name of a zone that isn't home.
         return int(text == "home")
-    number = _parse(text)
+    number = parse_number(text)
     if number is None:
         return _number_by_word(state)
     if not math.isfinite(number) or abs(number) >= VALUE_LIMIT:
@@ -135,7 +148,7 @@ def number_of(state: State) -> int | float | SkipReason:
     return number
 
 
-def _parse(text: str) -> int | float | None:
+def parse_number(text: str) -> int | float | None:
     """Read a decimal number, as it is written."""
     if "_" in text:
         return None

@@ -1,7 +1,7 @@
 """Follow chosen entities and turn their states into readings."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
@@ -45,24 +45,36 @@ class Mirror:
         self._hass = hass
         self._names = names
         self._accept = accept
-        self._attributes: frozenset[str] = frozenset()
+        self._how: tuple[frozenset[str], Mapping[str, int | float]] = (
+            frozenset(),
+            {},
+        )
         self._joining: dict[str, None] = {}
         self._cancel_joining: CALLBACK_TYPE | None = None
 
     @callback
     def follow(
-        self, entity_ids: frozenset[str], attributes: frozenset[str] = frozenset()
+        self,
+        entity_ids: frozenset[str],
+        attributes: frozenset[str] = frozenset(),
+        number_by_text: Mapping[str, int | float] | None = None,
     ) -> None:
         """Follow exactly these entities, and send what the new ones show now.
 
         Args:
             entity_ids: what to follow.
             attributes: whose numbers to send too, such as `light.brightness`.
+            number_by_text: what states stand for that are texts.
         """
-        known = self.entity_ids if attributes == self._attributes else frozenset()
+        number_by_text = number_by_text or {}
+        known = (
+            self.entity_ids
+            if (attributes, number_by_text) == self._how
+            else frozenset()
+        )
         self._joining |= dict.fromkeys(sorted(entity_ids - known))
         self.entity_ids = entity_ids
-        self._attributes = attributes
+        self._how = (attributes, number_by_text)
         if not self._cancel_joining:
             self._send_joining()
 
@@ -107,7 +119,7 @@ class Mirror:
             self._cancel_joining = self._hass.loop.call_soon(self._send_joining).cancel
 
     def _of_state(self, state: State) -> Iterator[Reading]:
-        number = number_of(state)
+        number = number_of(state, self._how[1])
         if isinstance(number, SkipReason):
             self.skipped[number] += 1
             return
@@ -117,7 +129,7 @@ class Mirror:
     def _of_attributes(self, old: State | None, new: State) -> Iterator[Reading]:
         """Yield the chosen attributes whose numbers have changed."""
         for attribute in NUMERIC_ATTRIBUTES.get(new.domain, ()):
-            if f"{new.domain}.{attribute}" not in self._attributes:
+            if f"{new.domain}.{attribute}" not in self._how[0]:
                 continue
             number = number_of_attribute(new, attribute)
             if number is None or (

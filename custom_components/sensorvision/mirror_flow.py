@@ -19,7 +19,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from .choice import Choice, is_glob
+from .choice import Choice, is_glob, read_text
 from .const import (
     CONF_ATTRIBUTES,
     CONF_DIAGNOSTICS,
@@ -28,6 +28,7 @@ from .const import (
     CONF_LEAVE_OUT,
     CONF_MORE,
     CONF_TARGET,
+    CONF_TEXTS,
 )
 from .mapping import NUMERIC_ATTRIBUTES, SENSIBLE_ATTRIBUTES
 
@@ -121,6 +122,7 @@ def _schema(hass: HomeAssistant) -> vol.Schema:
             ),
             vol.Required(CONF_DIAGNOSTICS, default=False): BooleanSelector(),
             vol.Optional(CONF_ATTRIBUTES): _ATTRIBUTES_SELECTOR,
+            vol.Optional(CONF_TEXTS): TextSelector(TextSelectorConfig(multiple=True)),
         }
     )
 
@@ -136,6 +138,8 @@ def _errors(user_input: Mapping[str, Any] | None) -> dict[str, str]:
         errors[CONF_TARGET] = "target_unnamed"
     if not _has_names(user_input.get(CONF_LEAVE_OUT, {}).get(CONF_TARGET, {})):
         errors[CONF_LEAVE_OUT] = "target_unnamed"
+    if not all(map(read_text, user_input.get(CONF_TEXTS, ()))):
+        errors[CONF_TEXTS] = "invalid_text"
     for part in (CONF_MORE, CONF_LEAVE_OUT):
         if _bad_globs({part: user_input.get(part, {})}):
             errors[part] = "invalid_glob"

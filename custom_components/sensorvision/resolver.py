@@ -128,7 +128,7 @@ class Resolver:
                 subentry_id, Mirror(self._hass, self._names, self._accept)
             )
             entity_ids = selection.entity_ids - mirror_of.keys()
-            mirror.follow(entity_ids, choice.attributes)
+            mirror.follow(entity_ids, choice.attributes, choice.number_by_text)
             mirror_of |= dict.fromkeys(entity_ids, mirror)
             self._finds_unregistered |= choice.include.has_patterns
             if selection.missing and self._hass.state is CoreState.running:

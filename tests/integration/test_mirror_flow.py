@@ -135,6 +135,11 @@ async def test_mirror_can_be_changed(
             {"leave_out": "target_unnamed"},
             "",
         ),
+        (
+            {"more": {"domains": ["sensor"]}, "texts": ["heat = 2", "cool"]},
+            {"texts": "invalid_text"},
+            "",
+        ),
         ({"more": {"domains": [], "globs": []}}, {"target": "target_empty"}, ""),
         ({"leave_out": {"domains": ["sensor"]}}, {"target": "target_empty"}, ""),
     ],

@@ -162,6 +162,7 @@ def test_errors_are_those_of_the_flows() -> None:
     assert not CONFIG["error"].keys() & MIRROR["error"].keys()
     assert MIRROR["error"].keys() == {
         "invalid_glob",
+        "invalid_text",
         "target_empty",
         "target_unnamed",
     }
