@@ -10,6 +10,7 @@ from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -35,7 +36,10 @@ from .mapping import NUMERIC_ATTRIBUTES, SENSIBLE_ATTRIBUTES
 _ATTRIBUTES_SELECTOR = SelectSelector(
     SelectSelectorConfig(
         options=[
-            f"{domain}.{attribute}"
+            SelectOptionDict(
+                value=f"{domain}.{attribute}",
+                label=f"{domain}: {attribute}".replace("_", " ").capitalize(),
+            )
             for domain, attributes in NUMERIC_ATTRIBUTES.items()
             for attribute in attributes
         ],

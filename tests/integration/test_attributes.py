@@ -109,7 +109,7 @@ async def test_form_offers_all_and_proposes_sensible_ones(
         item for item in form["data_schema"].schema.items() if item[0] == "attributes"
     ]
     assert key.description == {"suggested_value": list(SENSIBLE_ATTRIBUTES)}
-    assert set(SENSIBLE_ATTRIBUTES) < set(selector.config["options"])
-    assert {option.partition(".")[0] for option in selector.config["options"]} == (
-        NUMERIC_ATTRIBUTES.keys()
-    )
+    labels = {option["value"]: option["label"] for option in selector.config["options"]}
+    assert set(SENSIBLE_ATTRIBUTES) < labels.keys()
+    assert {value.partition(".")[0] for value in labels} == NUMERIC_ATTRIBUTES.keys()
+    assert labels["climate.current_temperature"] == "Climate: current temperature"

@@ -6,6 +6,7 @@ from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -98,6 +99,10 @@ async def test_what_waits_goes_on_waiting_while_it_is_off(
     await until(lambda: _state(hass, CONNECTED) == STATE_OFF)
     await _switch(hass, "turn_off")
     hass.states.async_remove("sensor.tank")
+    # A post that was cut off on its way has arrived before this.
+    session = async_get_clientsession(hass)
+    async with session.get(f"{sandbox.url}/api/v1/connectivity/http") as response:
+        assert response.status == 503
     sandbox.faults.clear()
     arrived = len(sandbox.requests)
     entry.runtime_data.reconnect()
