@@ -97,7 +97,9 @@ def test_translation_is_pure(pure: str) -> None:
     assert relative <= {".client.protocol"}
 
 
-@pytest.mark.parametrize("low", ["mirror", "choice", "selection", "resolver", "problems"])
+@pytest.mark.parametrize(
+    "low", ["mirror", "choice", "selection", "resolver", "problems"]
+)
 def test_nothing_points_back_at_the_runtime(low: str) -> None:
     """Status flows out by callback."""
     modules = set(imported(INTEGRATION / f"{low}.py"))

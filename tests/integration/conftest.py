@@ -5,7 +5,13 @@ from typing import Any
 
 from aiohttp.resolver import AsyncResolver
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentryData
-from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_PASSWORD,
+    CONF_URL,
+    CONF_USERNAME,
+    CONF_VERIFY_SSL,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import aiohttp_client
 import pytest
@@ -21,6 +27,9 @@ from sandbox import Sandbox, Settings
 from .house import House
 
 TOKEN = "11111111-1111-4111-8111-111111111111"
+ALICE_KEY = "22222222-2222-4222-8222-222222222222"
+ALICE_PASSWORD = "alice-password"
+ALICE = {CONF_USERNAME: "alice", CONF_PASSWORD: ALICE_PASSWORD}
 PREFIX = "home"
 SETTINGS = Settings(fixtures="contract", broker=None)
 
@@ -90,6 +99,8 @@ def set_up(hass: HomeAssistant, sandbox: Sandbox) -> SetUp:
 
     async def set_up(*mirrors: ConfigSubentryData, **changes: str) -> MockConfigEntry:
         data = connection(sandbox.url) | changes
+        if CONF_USERNAME in changes:
+            del data[CONF_API_KEY]
         entry = MockConfigEntry(
             domain=DOMAIN, title="127.0.0.1", data=data, subentries_data=mirrors
         )
@@ -108,3 +119,8 @@ def connection(url: str) -> dict[str, Any]:
         CONF_PREFIX: PREFIX,
         CONF_VERIFY_SSL: True,
     }
+
+
+def account(url: str) -> dict[str, Any]:
+    """Return what a person enters to connect a server with an account."""
+    return {CONF_URL: url, **ALICE, CONF_PREFIX: PREFIX, CONF_VERIFY_SSL: True}

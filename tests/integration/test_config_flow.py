@@ -1,7 +1,7 @@
 """Connecting a server: what a person enters, and what is wrong with it."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 import logging
 from queue import SimpleQueue
@@ -17,33 +17,69 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
     FlowType,
 )
-from homeassistant.const import CONF_API_KEY, CONF_NAME, CONF_URL, CONF_VERIFY_SSL
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_NAME,
+    CONF_PASSWORD,
+    CONF_URL,
+    CONF_USERNAME,
+    CONF_VERIFY_SSL,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import trustme
 
-from custom_components.sensorvision import config_flow
-from custom_components.sensorvision.client import Timeouts
-from custom_components.sensorvision.const import CONF_PREFIX, CONF_TARGET, DOMAIN
+from custom_components.sensorvision import connection as connecting
+from custom_components.sensorvision.client import (
+    ACCOUNT,
+    DEVICE_TOKEN,
+    USER_KEY,
+    Timeouts,
+)
+from custom_components.sensorvision.const import (
+    CONF_CREDENTIAL,
+    CONF_PREFIX,
+    CONF_TARGET,
+    DOMAIN,
+)
 from sandbox import Mode, Sandbox
 
-from .conftest import PREFIX, SETTINGS, TOKEN, connection
+from .conftest import (
+    ALICE,
+    ALICE_KEY,
+    ALICE_PASSWORD,
+    PREFIX,
+    SETTINGS,
+    TOKEN,
+    account,
+    connection,
+)
 from .house import House, numbers, until
 
 UNKNOWN_TOKEN = "99999999-9999-4999-8999-999999999999"
 
 
 async def _submit(hass: HomeAssistant, user_input: dict[str, Any]) -> ConfigFlowResult:
-    """Open the form and send it."""
-    form = await hass.config_entries.flow.async_init(
+    """Open the form of the credential and send it."""
+    form = await _form(hass, "account" if CONF_USERNAME in user_input else "key")
+    return await hass.config_entries.flow.async_configure(form["flow_id"], user_input)
+
+
+async def _form(hass: HomeAssistant, credential: str) -> ConfigFlowResult:
+    """Choose a credential in the menu."""
+    menu = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_USER}
     )
-    assert form["type"] is FlowResultType.FORM
-    assert form["step_id"] == "user"
+    assert (menu["type"], menu["step_id"]) == (FlowResultType.MENU, "user")
+    assert menu["menu_options"] == ["key", "account"]
+    form = await hass.config_entries.flow.async_configure(
+        menu["flow_id"], {"next_step_id": credential}
+    )
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, credential)
     assert not form["errors"]
-    return await hass.config_entries.flow.async_configure(form["flow_id"], user_input)
+    return form
 
 
 async def _correct(
@@ -67,7 +103,7 @@ async def test_newcomer_connects_a_server_and_adds_a_mirror(
     created = await _submit(hass, connection(f"{sandbox.url}/"))
     assert created["type"] is FlowResultType.CREATE_ENTRY
     assert created["title"] == "127.0.0.1"
-    assert created["data"] == connection(sandbox.url)
+    assert created["data"] == connection(sandbox.url) | {CONF_CREDENTIAL: DEVICE_TOKEN}
     assert not sandbox.store.values("home")
 
     flow_type, flow_id = created["next_flow"]
@@ -107,9 +143,7 @@ async def test_suggested_prefix_can_be_taken_as_it_is(
 
 
 async def _suggested_prefix(hass: HomeAssistant) -> str:
-    form = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_USER}
-    )
+    form = await _form(hass, "key")
     assert form["data_schema"]
     [suggested] = [
         key.description["suggested_value"]
@@ -138,8 +172,8 @@ async def _suggested_prefix(hass: HomeAssistant) -> str:
             )
         ),
         *(
-            ({CONF_API_KEY: token}, {CONF_API_KEY: "invalid_token"})
-            for token in ("", "secret", TOKEN[:-1], "A" + TOKEN[1:], f"{TOKEN} {TOKEN}")
+            ({CONF_API_KEY: token}, {CONF_API_KEY: "invalid_key"})
+            for token in ("", "secret", TOKEN[:-1], "G" + TOKEN[1:], f"{TOKEN} {TOKEN}")
         ),
         *(
             ({CONF_PREFIX: prefix}, {CONF_PREFIX: "invalid_prefix"})
@@ -149,7 +183,7 @@ async def _suggested_prefix(hass: HomeAssistant) -> str:
             {CONF_URL: "x", CONF_API_KEY: "x", CONF_PREFIX: "."},
             {
                 CONF_URL: "invalid_url",
-                CONF_API_KEY: "invalid_token",
+                CONF_API_KEY: "invalid_key",
                 CONF_PREFIX: "invalid_prefix",
             },
         ),
@@ -193,6 +227,81 @@ async def test_odd_answer_is_explained_and_can_be_retried(
     form = await _submit(hass, connection(sandbox.url))
     assert form["errors"] == errors
     sandbox.faults.clear()
+    await _correct(hass, form, connection(sandbox.url))
+
+
+@pytest.mark.parametrize(
+    ("credential", "kind"),
+    [
+        ({CONF_API_KEY: TOKEN}, DEVICE_TOKEN),
+        ({CONF_API_KEY: f" {ALICE_KEY} "}, USER_KEY),
+        (ALICE | {CONF_USERNAME: " alice "}, ACCOUNT),
+    ],
+)
+async def test_each_credential_delivers_and_is_kept_with_its_kind(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    house: House,
+    credential: dict[str, str],
+    kind: str,
+) -> None:
+    """Nobody has to know which kind of key it is: the server tells."""
+    house.entity("sensor.tank", "70")
+    rest = {CONF_URL: sandbox.url, CONF_PREFIX: PREFIX, CONF_VERIFY_SSL: True}
+    created = await _submit(hass, rest | credential)
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+    tidy = {name: text.strip() for name, text in credential.items()}
+    assert created["data"] == rest | tidy | {CONF_CREDENTIAL: kind}
+    await hass.config_entries.subentries.async_configure(
+        created["next_flow"][1],
+        {CONF_NAME: "Tanks", CONF_TARGET: {"entity_id": ["sensor.tank"]}},
+    )
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [
+        ({CONF_USERNAME: " "}, {CONF_USERNAME: "username_missing"}),
+        ({CONF_PASSWORD: ""}, {CONF_PASSWORD: "password_missing"}),
+        ({CONF_PASSWORD: "wrong"}, {CONF_PASSWORD: "invalid_login"}),
+        ({CONF_USERNAME: "nobody"}, {CONF_PASSWORD: "invalid_login"}),
+        ({CONF_PREFIX: "dev-b"}, {CONF_PREFIX: "prefix_taken"}),
+        ({CONF_URL: "http://nowhere.invalid"}, {CONF_URL: "host_not_found"}),
+    ],
+)
+async def test_wrong_field_of_an_account_is_named_and_can_be_corrected(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    changes: dict[str, str],
+    errors: dict[str, str],
+) -> None:
+    """A wrong user name is not told from a wrong password, by no server."""
+    right = account(sandbox.url)
+    form = await _submit(hass, right | changes)
+    assert form["errors"] == errors
+    await _correct(hass, form, right)
+
+
+async def test_login_that_is_not_taken_just_now_is_no_wrong_password(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """The proxy before the server lets few logins through."""
+    sandbox.faults.set("http_503", path="/api/v1/auth/login")
+    form = await _submit(hass, account(sandbox.url))
+    assert form["errors"] == {"base": "login_limit"}
+    sandbox.faults.clear()
+    await _correct(hass, form, account(sandbox.url))
+
+
+async def test_key_that_the_server_may_only_ignore_is_not_called_wrong(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """In upper case it can only be a user's, and those are ignored after ten failures."""
+    sandbox.context.limits.keys.failed("127.0.0.1", 10)
+    key = "ABCDEFAB-2222-4222-8222-222222222222"
+    form = await _submit(hass, connection(sandbox.url) | {CONF_API_KEY: key})
+    assert form["errors"] == {CONF_API_KEY: "key_locked"}
     await _correct(hass, form, connection(sandbox.url))
 
 
@@ -242,7 +351,7 @@ async def test_server_that_says_nothing_times_out(
     """The form does not hang for ever."""
     sandbox.faults.set("latency", seconds=30)
     with monkeypatch.context() as patience:
-        patience.setattr(config_flow, "_TIMEOUTS", Timeouts(total_s=0.1))
+        patience.setattr(connecting, "_TIMEOUTS", Timeouts(total_s=0.1))
         form = await _submit(hass, connection(sandbox.url))
     assert form["errors"] == {CONF_URL: "timeout"}
     sandbox.faults.clear()
@@ -354,26 +463,33 @@ async def test_form_left_open_elsewhere_does_not_stand_in_the_way(
     }
 
 
-async def test_token_is_shown_nowhere(
-    hass: HomeAssistant, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("entered", "secret"), [(connection, TOKEN), (account, ALICE_PASSWORD)]
+)
+async def test_secret_is_shown_nowhere(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    caplog: pytest.LogCaptureFixture,
+    entered: Callable[[str], dict[str, Any]],
+    secret: str,
 ) -> None:
     """Not in the log, not in a title, not in what a form says."""
     caplog.set_level(logging.DEBUG)
     for fault in ("http_503", "reset", "html_200", "http_301"):
         sandbox.faults.set(fault)
-        form = await _submit(hass, connection(sandbox.url))
-        assert TOKEN not in str(form["description_placeholders"])
+        form = await _submit(hass, entered(sandbox.url))
+        assert secret not in str(form["description_placeholders"])
         sandbox.faults.clear()
-    created = await _submit(hass, connection(sandbox.url))
+    created = await _submit(hass, entered(sandbox.url))
     [entry] = hass.config_entries.async_entries(DOMAIN)
     await until(lambda: entry.runtime_data.status.is_connected)
-    assert TOKEN not in f"{entry.title} {entry.unique_id} {created['title']}"
+    assert secret not in f"{entry.title} {entry.unique_id} {created['title']}"
     assert sandbox.requests
     assert "sensorvision" in caplog.text
-    assert TOKEN not in caplog.text
+    assert secret not in caplog.text
 
 
 def test_prefix_and_settings_of_the_tests_are_valid() -> None:
     """The right input is right because it is, not because nothing is checked."""
-    assert config_flow._malformed_fields(connection("http://127.0.0.1")) == {}
+    assert connecting.malformed_fields(connection("http://127.0.0.1")) == {}
     assert (PREFIX, SETTINGS.fixtures) == ("home", "contract")

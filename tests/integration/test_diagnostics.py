@@ -3,7 +3,13 @@
 import json
 from typing import Any
 
-from homeassistant.const import CONF_API_KEY, CONF_URL, __version__ as HA_VERSION
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_PASSWORD,
+    CONF_URL,
+    CONF_USERNAME,
+    __version__ as HA_VERSION,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
@@ -13,12 +19,14 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 )
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.sensorvision.client import ACCOUNT
+from custom_components.sensorvision.const import CONF_CREDENTIAL
 from custom_components.sensorvision.diagnostics import (
     async_get_config_entry_diagnostics,
 )
 from sandbox import Sandbox
 
-from .conftest import PREFIX, TOKEN, SetUp, connection
+from .conftest import ALICE, ALICE_PASSWORD, PREFIX, TOKEN, SetUp, account, connection
 from .house import House, mirror, until
 from .test_packaging import MANIFEST
 
@@ -59,6 +67,13 @@ async def test_everything_that_a_fault_may_lie_in_is_there(
     }
     assert found["entry"] == connection(sandbox.url) | {CONF_API_KEY: "**REDACTED**"}
     assert found["state"] == "loaded"
+    assert found["status"]["can"] == {
+        "timestamps": False,
+        "bulk": False,
+        "create_devices": False,
+        "read_back": False,
+        "name_variables": False,
+    }
     assert found["status"]["is_connected"] is True
     assert found["is_mirroring"] is True
     figures = found["figures"]
@@ -129,7 +144,7 @@ async def test_no_secret_is_in_it_wherever_it_stands(
     """A person may have put it into a name, a server into an answer."""
     house.entity("sensor.tank", "70")
     entry = await set_up(
-        mirror(f"My token {TOKEN}", entity_id=["sensor.tank"]), password=PASSWORD
+        mirror(f"My token {TOKEN}", entity_id=["sensor.tank"]), another_secret=PASSWORD
     )
     status = entry.runtime_data.status
     await until(lambda: status.delivered == 1)
@@ -141,6 +156,30 @@ async def test_no_secret_is_in_it_wherever_it_stands(
     assert "The server said **REDACTED**" in text
     for secret in (TOKEN, TOKEN.upper(), PASSWORD):
         assert secret not in text
+
+
+async def test_account_is_there_without_its_password(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+) -> None:
+    """But with what the server lets it do."""
+    house.entity("sensor.tank", "70")
+    credential = ALICE | {CONF_CREDENTIAL: ACCOUNT}
+    entry = await set_up(mirror(entity_id=["sensor.tank"]), **credential)
+    status = entry.runtime_data.status
+    await until(lambda: status.delivered == 1)
+    status.problem = f"The server said {ALICE_PASSWORD}"
+    found = await _diagnostics(hass, hass_client, entry)
+    assert found["entry"] == account(sandbox.url) | {
+        CONF_USERNAME: "**REDACTED**",
+        CONF_PASSWORD: "**REDACTED**",
+        CONF_CREDENTIAL: ACCOUNT,
+    }
+    assert set(found["status"]["can"].values()) == {True}
+    assert ALICE_PASSWORD not in json.dumps(found)
 
 
 async def test_credential_in_the_url_is_left_out(hass: HomeAssistant) -> None:

@@ -226,8 +226,11 @@ async def test_whole_way_from_the_form_to_removal_is_quiet_and_keeps_the_secret(
     caplog.set_level(logging.DEBUG)
     device = house.device("Kitchen")
     house.entity("sensor.heat", "21.5", device=device, original_name="Heat")
-    form = await hass.config_entries.flow.async_init(
+    menu = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_USER}
+    )
+    form = await hass.config_entries.flow.async_configure(
+        menu["flow_id"], {"next_step_id": "key"}
     )
     created = await hass.config_entries.flow.async_configure(
         form["flow_id"], connection(sandbox.url)

@@ -62,7 +62,7 @@ async def test_revoked_token_is_replaced_and_nothing_is_lost(
     await until(lambda: len(runtime.outbox) == 2)
 
     form = await hass.config_entries.flow.async_configure(flow["flow_id"])
-    assert form["step_id"] == "reauth_confirm"
+    assert form["step_id"] == "reauth_key"
     placeholders = form["description_placeholders"]
     assert placeholders
     assert placeholders["name"] == "127.0.0.1"
@@ -92,7 +92,7 @@ async def test_revoked_token_is_replaced_and_nothing_is_lost(
 @pytest.mark.parametrize(
     ("token", "fault", "errors"),
     [
-        ("secret", None, {CONF_API_KEY: "invalid_token"}),
+        ("secret", None, {CONF_API_KEY: "invalid_key"}),
         (UNKNOWN_TOKEN, None, {CONF_API_KEY: "invalid_auth"}),
         (NEW_TOKEN, "http_503", {"base": "server_error"}),
         (NEW_TOKEN, "http_301", {"base": "redirect"}),

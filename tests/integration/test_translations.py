@@ -9,17 +9,18 @@ from string import Formatter
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_USER
+from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components import sensorvision
-from custom_components.sensorvision import config_flow
+from custom_components.sensorvision import connection
 from custom_components.sensorvision.const import DOMAIN, SUBENTRY_TYPE_MIRROR
 from sandbox import Sandbox
 
-from .conftest import SetUp
+from .conftest import ALICE, SetUp
 from .house import mirror, until
 
 FOLDER = Path(sensorvision.__file__).parent
@@ -27,8 +28,18 @@ TEXTS: dict[str, Any] = json.loads((FOLDER / "translations" / "en.json").read_te
 CONFIG: dict[str, Any] = TEXTS["config"]
 MIRROR: dict[str, Any] = TEXTS["config_subentries"][SUBENTRY_TYPE_MIRROR]
 
+MENUS = {name for name, step in CONFIG["step"].items() if "menu_options" in step}
+
 # hassfest's rules for a custom integration.
-_STEP_PARTS = {"title", "description", "data", "data_description", "sections", "submit"}
+_STEP_PARTS = {
+    "title",
+    "description",
+    "data",
+    "data_description",
+    "menu_options",
+    "sections",
+    "submit",
+}
 _FLOW_PARTS = {"step", "error", "abort"}
 _PLACEHOLDER_IN_QUOTES = re.compile(r"'\{[^}]*\}'")
 
@@ -83,6 +94,8 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
     for step in (*CONFIG["step"].values(), *MIRROR["step"].values()):
         assert step.keys() <= _STEP_PARTS
         assert step["title"]
+        if step.keys() == {"title", "description", "menu_options"}:
+            continue
         assert step["data"].keys() == step["data_description"].keys()
         for part in step.get("sections", {}).values():
             assert part.keys() == {"name", "description", "data", "data_description"}
@@ -99,14 +112,20 @@ async def test_every_form_has_a_text_for_every_field(
         mirror(entity_id=["sensor.tank"]),
         api_key="99999999-9999-4999-8999-999999999999",
     )
-    await until(lambda: hass.config_entries.flow.async_progress_by_handler(DOMAIN))
-    [flow] = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+    await set_up(**ALICE | {CONF_PASSWORD: "wrong"})
+    flows = hass.config_entries.flow
+    await until(lambda: len(flows.async_progress_by_handler(DOMAIN)) == 2)
     config_forms = [
-        await hass.config_entries.flow.async_init(
-            DOMAIN, context={"source": SOURCE_USER}
-        ),
-        await hass.config_entries.flow.async_configure(flow["flow_id"]),
+        await flows.async_configure(flow["flow_id"])
+        for flow in flows.async_progress_by_handler(DOMAIN)
     ]
+    menu = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
+    assert menu["step_id"] in MENUS
+    for option in menu["menu_options"]:
+        flow = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
+        config_forms.append(
+            await flows.async_configure(flow["flow_id"], {"next_step_id": option})
+        )
     mirror_forms = [
         await hass.config_entries.subentries.async_init(
             (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
@@ -114,7 +133,7 @@ async def test_every_form_has_a_text_for_every_field(
         await entry.start_subentry_reconfigure_flow(hass, next(iter(entry.subentries))),
     ]
     for texts, forms in ((CONFIG, config_forms), (MIRROR, mirror_forms)):
-        assert {form["step_id"] for form in forms} == texts["step"].keys()
+        assert {form["step_id"] for form in forms} == texts["step"].keys() - MENUS
         for form in forms:
             step = texts["step"][form["step_id"]]
             assert form["data_schema"]
@@ -138,10 +157,10 @@ async def test_every_form_has_a_text_for_every_field(
 
 def _errors_in_code() -> set[str]:
     """Return the keys of all errors that the flows can show."""
-    found = {key for _, _, key in config_flow._ERRORS}
+    found = {key for _, _, key in connection._ERRORS}
     trees = [
         ast.parse((FOLDER / f"{flow}.py").read_text())
-        for flow in ("config_flow", "mirror_flow")
+        for flow in ("connection", "mirror_flow")
     ]
     for node in (node for tree in trees for node in ast.walk(tree)):
         match node:
