@@ -76,7 +76,7 @@ class HomeAssistantApi:
     async def add_integration(
         self, connection: dict[str, Any], mirror: dict[str, Any]
     ) -> str:
-        """Connect a server and add the mirror that is offered next, as the UI does.
+        """Connect a server with a key and add the mirror that is offered next, as the UI does.
 
         Returns:
             The config entry's id.
@@ -85,8 +85,10 @@ class HomeAssistantApi:
             StartError: a step was refused.
         """
         flows = "/api/config/config_entries"
-        form = await self.post(f"{flows}/flow", {"handler": "sensorvision"})
-        entry = await self.post(f"{flows}/flow/{form['flow_id']}", connection)
+        menu = await self.post(f"{flows}/flow", {"handler": "sensorvision"})
+        flow = f"{flows}/flow/{menu['flow_id']}"
+        await self.post(flow, {"next_step_id": "key"})
+        entry = await self.post(flow, connection)
         if entry["type"] != "create_entry":
             raise StartError(f"Home Assistant refused the connection: {entry}")
         _, mirror_flow_id = entry["next_flow"]

@@ -1,7 +1,6 @@
 """Ask for the server and for what to mirror."""
 
 from collections.abc import Mapping
-import re
 from typing import Any, override
 
 from homeassistant.config_entries import (
@@ -14,10 +13,15 @@ from homeassistant.config_entries import (
     FlowType,
     SubentryFlowContext,
 )
-from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_PASSWORD,
+    CONF_URL,
+    CONF_USERNAME,
+    CONF_VERIFY_SSL,
+)
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import instance_id
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import (
     BooleanSelector,
     TextSelector,
@@ -27,24 +31,10 @@ from homeassistant.helpers.selector import (
 from homeassistant.util import slugify
 import voluptuous as vol
 
-from .client import (
-    AsyncSensorVisionClient,
-    AuthenticationError,
-    CertificateError,
-    HostNotFoundError,
-    NetworkError,
-    NotHttpError,
-    NotSensorVisionError,
-    PermissionDeniedError,
-    RedirectError,
-    RequestTimeoutError,
-    SensorVisionError,
-    Timeouts,
-    ValidationError,
-)
 from .client.http import normalize_url
-from .client.protocol import check_token
+from .connection import malformed_fields, tidied, try_connection
 from .const import (
+    CONF_CREDENTIAL,
     CONF_PREFIX,
     DOMAIN,
     MAX_PREFIX_CHARS,
@@ -52,41 +42,42 @@ from .const import (
 )
 from .mirror_flow import MirrorSubentryFlow
 
-# A person waits for the form.
-_TIMEOUTS = Timeouts(connect_s=10, read_s=15, total_s=20)
+_KEY = {
+    vol.Required(CONF_API_KEY): TextSelector(
+        TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
+    )
+}
 
-_PREFIX = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_PREFIX_CHARS}}}")
+_ACCOUNT = {
+    vol.Required(CONF_USERNAME): TextSelector(
+        TextSelectorConfig(autocomplete="username")
+    ),
+    vol.Required(CONF_PASSWORD): TextSelector(
+        TextSelectorConfig(
+            type=TextSelectorType.PASSWORD, autocomplete="current-password"
+        )
+    ),
+}
 
-_TOKEN_SELECTOR = TextSelector(
-    TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-)
+_SERVER = {
+    vol.Required(CONF_URL): TextSelector(
+        TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url")
+    )
+}
 
-_CONNECTION_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_URL): TextSelector(
-            TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url")
-        ),
-        vol.Required(CONF_API_KEY): _TOKEN_SELECTOR,
-        vol.Required(CONF_PREFIX): TextSelector(),
-        vol.Required(CONF_VERIFY_SSL, default=True): BooleanSelector(),
-    }
-)
+_REST = {
+    vol.Required(CONF_PREFIX): TextSelector(),
+    vol.Required(CONF_VERIFY_SSL, default=True): BooleanSelector(),
+}
 
-_REAUTH_SCHEMA = vol.Schema({vol.Required(CONF_API_KEY): _TOKEN_SELECTOR})
+_FORMS = {
+    "key": vol.Schema({**_SERVER, **_KEY, **_REST}),
+    "account": vol.Schema({**_SERVER, **_ACCOUNT, **_REST}),
+    "reauth_key": vol.Schema(_KEY),
+    "reauth_account": vol.Schema(_ACCOUNT),
+}
 
-# The first class that fits says which field is wrong and how.
-_ERRORS: tuple[tuple[type[SensorVisionError], str, str], ...] = (
-    (HostNotFoundError, CONF_URL, "host_not_found"),
-    (CertificateError, CONF_VERIFY_SSL, "certificate"),
-    (NotHttpError, CONF_URL, "not_http"),
-    (RequestTimeoutError, CONF_URL, "timeout"),
-    (NetworkError, CONF_URL, "cannot_connect"),
-    (AuthenticationError, CONF_API_KEY, "invalid_auth"),
-    (PermissionDeniedError, CONF_PREFIX, "prefix_taken"),
-    (NotSensorVisionError, CONF_URL, "not_sensorvision"),
-    (RedirectError, CONF_URL, "redirect"),
-    (SensorVisionError, "base", "server_error"),
-)
+_SECRETS = frozenset({CONF_API_KEY, CONF_PASSWORD})
 
 
 class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -105,35 +96,56 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_user(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for server, token and prefix, and try them."""
-        errors: dict[str, str] = {}
-        placeholders = {"message": ""}
-        if user_input is not None:
-            errors = _malformed_fields(user_input)
-            if not errors:
-                url = normalize_url(user_input[CONF_URL])
-                data = {
-                    **user_input,
-                    CONF_URL: str(url),
-                    CONF_API_KEY: check_token(user_input[CONF_API_KEY]),
-                }
-                # A form that was left open elsewhere must not stand in the way.
-                await self.async_set_unique_id(
-                    f"{url.host}:{url.port}{url.path}#{user_input[CONF_PREFIX]}",
-                    raise_on_progress=False,
-                )
-                self._abort_if_unique_id_configured()
-                errors, placeholders["message"] = await _try_connection(self.hass, data)
-                if not errors:
-                    return self.async_create_entry(title=self._title(data), data=data)
-        suggested = user_input or {CONF_PREFIX: await _suggest_prefix(self.hass)}
+        """Ask which credential there is."""
+        return self.async_show_menu(step_id="user", menu_options=["key", "account"])
+
+    async def async_step_key(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for server, key and prefix, and try them."""
+        return await self._connect("key", user_input)
+
+    async def async_step_account(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for server, user name, password and prefix, and try them."""
+        return await self._connect("account", user_input)
+
+    async def _connect(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        if user_input is None:
+            suggested = {CONF_PREFIX: await _suggest_prefix(self.hass)}
+            return self._form(step_id, suggested)
+        if errors := malformed_fields(user_input):
+            return self._form(step_id, user_input, errors)
+        data = tidied(user_input)
+        # A form that was left open elsewhere must not stand in the way.
+        await self.async_set_unique_id(_unique_id(data), raise_on_progress=False)
+        self._abort_if_unique_id_configured()
+        attempt = await try_connection(self.hass, data)
+        if attempt.errors:
+            return self._form(step_id, user_input, attempt.errors, attempt.message)
+        return self.async_create_entry(title=self._title(data), data=attempt.data)
+
+    def _form(
+        self,
+        step_id: str,
+        suggested: Mapping[str, Any],
+        errors: dict[str, str] | None = None,
+        message: str = "",
+        **placeholders: str,
+    ) -> ConfigFlowResult:
+        """Show a form; an error whose field it has not is shown above its fields."""
+        schema = _FORMS[step_id]
         return self.async_show_form(
-            step_id="user",
-            data_schema=self.add_suggested_values_to_schema(
-                _CONNECTION_SCHEMA, suggested
-            ),
-            errors=errors,
-            description_placeholders=placeholders,
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, suggested),
+            errors={
+                name if name in schema.schema else "base": error
+                for name, error in (errors or {}).items()
+            },
+            description_placeholders={"message": message, **placeholders},
         )
 
     def _title(self, data: Mapping[str, Any]) -> str:
@@ -156,74 +168,57 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_reauth(
         self, entry_data: Mapping[str, Any]
     ) -> ConfigFlowResult:
-        """Begin to replace a token that the server refuses."""
-        return await self.async_step_reauth_confirm()
+        """Begin to replace a credential that the server refuses."""
+        if CONF_USERNAME in entry_data:
+            return await self.async_step_reauth_account()
+        return await self.async_step_reauth_key()
 
-    async def async_step_reauth_confirm(
+    async def async_step_reauth_key(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask for another token and try it."""
+        """Ask for another key, of either kind, and try it."""
+        return await self._replace_credential("reauth_key", user_input)
+
+    async def async_step_reauth_account(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for user name and password, and try them."""
+        return await self._replace_credential("reauth_account", user_input)
+
+    async def _replace_credential(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
         entry = self._get_reauth_entry()
-        errors: dict[str, str] = {}
-        placeholders = {"name": entry.title, "message": ""}
-        if user_input is not None:
-            data = {**entry.data, **user_input}
-            errors = _malformed_fields(data)
-            if not errors:
-                data[CONF_API_KEY] = check_token(data[CONF_API_KEY])
-                errors, placeholders["message"] = await _try_connection(self.hass, data)
-                # The form has no other field to show an error beside.
-                errors = {
-                    field if field == CONF_API_KEY else "base": error
-                    for field, error in errors.items()
-                }
-                if not errors:
-                    if data == entry.data and entry.state is ConfigEntryState.LOADED:
-                        # Nothing changes, so that nobody else would say it.
-                        entry.runtime_data.reconnect()
-                    return self.async_update_and_abort(entry, data=data)
-        return self.async_show_form(
-            step_id="reauth_confirm",
-            data_schema=_REAUTH_SCHEMA,
-            errors=errors,
-            description_placeholders=placeholders,
-        )
+        known = _without_secrets(user_input or entry.data)
+        if user_input is None:
+            return self._form(step_id, known, name=entry.title)
+        data = {**entry.data, **user_input}
+        if errors := malformed_fields(data):
+            return self._form(step_id, known, errors, name=entry.title)
+        data = tidied(data)
+        if data.get(CONF_API_KEY) != entry.data.get(CONF_API_KEY):
+            # The server tells which kind the new key is.
+            data.pop(CONF_CREDENTIAL, None)
+        attempt = await try_connection(self.hass, data)
+        if attempt.errors:
+            return self._form(
+                step_id, known, attempt.errors, attempt.message, name=entry.title
+            )
+        if attempt.data == entry.data and entry.state is ConfigEntryState.LOADED:
+            # Nothing changes, so that nobody else would say it.
+            entry.runtime_data.reconnect()
+        return self.async_update_and_abort(entry, data=attempt.data)
 
 
-def _malformed_fields(user_input: Mapping[str, Any]) -> dict[str, str]:
-    """Return what can be told to be wrong without asking the server."""
-    errors = {}
-    try:
-        normalize_url(user_input[CONF_URL])
-    except ValidationError:
-        errors[CONF_URL] = "invalid_url"
-    try:
-        check_token(user_input[CONF_API_KEY])
-    except ValidationError:
-        errors[CONF_API_KEY] = "invalid_token"
-    if not _PREFIX.fullmatch(user_input[CONF_PREFIX]):
-        errors[CONF_PREFIX] = "invalid_prefix"
-    return errors
+def _unique_id(data: Mapping[str, Any]) -> str:
+    """Return what no two entries share: server and prefix."""
+    url = normalize_url(data[CONF_URL])
+    return f"{url.host}:{url.port}{url.path}#{data[CONF_PREFIX]}"
 
 
-async def _try_connection(
-    hass: HomeAssistant, data: Mapping[str, Any]
-) -> tuple[dict[str, str], str]:
-    """Return the error beside its field, none if all is well, and what was said."""
-    client = AsyncSensorVisionClient(
-        data[CONF_URL],
-        api_key=data[CONF_API_KEY],
-        session=async_get_clientsession(hass, data[CONF_VERIFY_SSL]),
-        timeouts=_TIMEOUTS,
-    )
-    try:
-        await client.probe(data[CONF_PREFIX])
-    except SensorVisionError as err:
-        field, key = next(
-            (field, key) for error, field, key in _ERRORS if isinstance(err, error)
-        )
-        return {field: key}, str(err)
-    return {}, ""
+def _without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a form may show of what is known."""
+    return {key: value for key, value in data.items() if key not in _SECRETS}
 
 
 async def _suggest_prefix(hass: HomeAssistant) -> str:

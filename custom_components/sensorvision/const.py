@@ -4,6 +4,7 @@ from typing import Final
 
 DOMAIN: Final = "sensorvision"
 
+CONF_CREDENTIAL: Final = "credential"
 CONF_PREFIX: Final = "prefix"
 CONF_TARGET: Final = "target"
 CONF_MORE: Final = "more"

@@ -17,11 +17,11 @@ from homeassistant.loader import async_get_integration
 from yarl import URL
 
 from .client.delivery import Status
-from .const import CONF_PREFIX, DOMAIN
+from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN
 from .runtime import Runtime, SensorVisionConfigEntry
 
 # Everything else that an entry holds may be a credential, now or later.
-_SHOWN = frozenset({CONF_PREFIX, CONF_URL, CONF_VERIFY_SSL})
+_SHOWN = frozenset({CONF_CREDENTIAL, CONF_PREFIX, CONF_URL, CONF_VERIFY_SSL})
 
 
 async def async_get_config_entry_diagnostics(
@@ -75,6 +75,7 @@ def _status(status: Status) -> dict[str, Any]:
         "is_connected": status.is_connected,
         "is_credential_refused": status.is_credential_refused,
         "problem": status.problem,
+        "can": asdict(status.capabilities) if status.capabilities else None,
         "refused_devices": dict(status.refused_devices),
         "refused_variables": [
             {"device": device_id, "variable": variable, "message": message}

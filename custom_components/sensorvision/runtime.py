@@ -2,22 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
-from homeassistant.const import CONF_API_KEY, CONF_URL, CONF_VERIFY_SSL
 from homeassistant.core import (
     CALLBACK_TYPE,
     HomeAssistant,
     callback,
 )
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.storage import Store
 
-from .client import AsyncSensorVisionClient
 from .client.delivery import Delivery, Pace, Status
 from .client.outbox import Outbox, Reading
+from .connection import connection_of, open_client
 from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
 from .figures import Figures, count
 from .mirror import Mirror
@@ -67,7 +64,7 @@ class Runtime:
         self._resolver = Resolver(
             hass, entry, self._names, self._accept, self._problems
         )
-        self._connection = _connection(entry)
+        self._connection = connection_of(entry.data)
         self._delivery = self._make_delivery()
         self._task: asyncio.Task[None] | None = None
         self.is_mirroring = _is_mirroring(entry)
@@ -109,7 +106,7 @@ class Runtime:
     @callback
     def entry_updated(self) -> None:
         """Take over changed mirrors or a changed connection."""
-        if _connection(self._entry) != self._connection:
+        if connection_of(self._entry.data) != self._connection:
             self.reconnect()
         if _is_mirroring(self._entry) is not self.is_mirroring:
             self._switched()
@@ -118,7 +115,7 @@ class Runtime:
     @callback
     def reconnect(self) -> None:
         """Begin to deliver anew, as the entry says now; nothing waiting is lost."""
-        self._connection = _connection(self._entry)
+        self._connection = connection_of(self._entry.data)
         self._stop_delivery()
         status = self.status
         self._delivery = self._make_delivery()
@@ -174,16 +171,11 @@ class Runtime:
         return lambda: self._listeners.remove(listener)
 
     def _make_delivery(self) -> Delivery:
-        data = self._entry.data
-        self._client = AsyncSensorVisionClient(
-            data[CONF_URL],
-            api_key=data[CONF_API_KEY],
-            session=async_get_clientsession(self._hass, data[CONF_VERIFY_SSL]),
-        )
+        self._client = open_client(self._hass, self._entry.data)
         return Delivery(
             self._client,
             self.outbox,
-            data[CONF_PREFIX],
+            self._entry.data[CONF_PREFIX],
             on_change=self._status_changed,
             pace=self._pace,
         )
@@ -253,8 +245,3 @@ class Runtime:
 def _is_mirroring(entry: ConfigEntry) -> bool:
     """Tell whether an entry is to capture and to send, as its switch was left."""
     return bool(entry.options.get(CONF_MIRRORING, True))
-
-
-def _connection(entry: ConfigEntry) -> tuple[Any, ...]:
-    """Return what a new connection to the server is needed for when it changes."""
-    return tuple(entry.data[key] for key in (CONF_URL, CONF_API_KEY, CONF_VERIFY_SSL))

@@ -81,6 +81,7 @@ async def _flush(call: ServiceCall) -> None:
 async def _status(call: ServiceCall) -> ServiceResponse:
     """Return what became of the readings."""
     runtime = _entry_of(call).runtime_data
+    capabilities = runtime.status.capabilities
     figures = asdict(runtime.figures)
     if (last_delivered := figures.pop("last_delivered")) is not None:
         last_delivered = dt_util.utc_from_timestamp(last_delivered).isoformat()
@@ -88,6 +89,7 @@ async def _status(call: ServiceCall) -> ServiceResponse:
         "connected": runtime.status.is_connected,
         "mirroring": runtime.is_mirroring,
         "problem": runtime.status.problem,
+        "can": asdict(capabilities) if capabilities else None,
         "last_delivered": last_delivered,
         **figures,
     }

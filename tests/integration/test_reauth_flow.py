@@ -1,23 +1,25 @@
-"""A token that the server no longer accepts, and the way to another one."""
+"""A credential that the server no longer accepts, and the way to another one."""
 
 from dataclasses import replace
 import logging
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
-from homeassistant.const import CONF_API_KEY
+from homeassistant.const import CONF_API_KEY, CONF_PASSWORD, CONF_USERNAME
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
 from custom_components import sensorvision
-from custom_components.sensorvision.const import DOMAIN
+from custom_components.sensorvision.client import ACCOUNT, DEVICE_TOKEN, USER_KEY
+from custom_components.sensorvision.const import CONF_CREDENTIAL, DOMAIN
 from sandbox import Sandbox
 
-from .conftest import TOKEN, SetUp
+from .conftest import ALICE, ALICE_KEY, ALICE_PASSWORD, TOKEN, SetUp
 from .house import House, mirror, numbers, until
 
 NEW_TOKEN = "33333333-3333-4333-8333-333333333333"
+OLD_PASSWORD = "an old password"
 UNKNOWN_TOKEN = "99999999-9999-4999-8999-999999999999"
 
 
@@ -151,6 +153,115 @@ async def test_token_that_works_again_goes_on_at_once(
     )
     assert done["reason"] == "reauth_successful"
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+
+
+async def test_changed_password_is_replaced_and_nothing_is_lost(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The name is there already; a password that is wrong can be corrected."""
+    caplog.set_level(logging.DEBUG)
+    house.entity("sensor.tank", "70")
+    old = ALICE | {CONF_PASSWORD: OLD_PASSWORD}
+    entry = await set_up(mirror(entity_id=["sensor.tank"]), **old)
+    await until(lambda: _reauth_flows(hass))
+    [flow] = _reauth_flows(hass)
+    form = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    assert form["step_id"] == "reauth_account"
+    assert form["data_schema"]
+    suggested = {
+        str(key): key.description["suggested_value"]
+        for key in form["data_schema"].schema
+        if key.description
+    }
+    assert suggested == {CONF_USERNAME: "alice"}
+    for wrong, errors in (
+        ({CONF_PASSWORD: ""}, {CONF_PASSWORD: "password_missing"}),
+        ({CONF_PASSWORD: OLD_PASSWORD}, {CONF_PASSWORD: "invalid_login"}),
+    ):
+        form = await hass.config_entries.flow.async_configure(
+            flow["flow_id"], ALICE | wrong
+        )
+        assert form["errors"] == errors
+    done = await hass.config_entries.flow.async_configure(flow["flow_id"], ALICE)
+    assert done["reason"] == "reauth_successful"
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+    assert entry.data[CONF_PASSWORD] == ALICE_PASSWORD
+    assert entry.data[CONF_CREDENTIAL] == ACCOUNT
+    assert ALICE_PASSWORD not in caplog.text
+    assert OLD_PASSWORD not in caplog.text
+
+
+async def test_device_token_can_be_replaced_by_a_user_key_and_back(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """The server tells which kind the new key is."""
+    kinds = []
+    entry = await set_up()
+    for key in (ALICE_KEY, TOKEN):
+        entry.async_start_reauth(hass)
+        await until(lambda: _reauth_flows(hass))
+        [flow] = _reauth_flows(hass)
+        await hass.config_entries.flow.async_configure(
+            flow["flow_id"], {CONF_API_KEY: key}
+        )
+        await until(lambda: entry.runtime_data.status.is_connected)
+        kinds.append((entry.data[CONF_API_KEY], entry.data[CONF_CREDENTIAL]))
+    assert kinds == [(ALICE_KEY, USER_KEY), (TOKEN, DEVICE_TOKEN)]
+
+
+@pytest.mark.parametrize(
+    "credential",
+    [{CONF_API_KEY: ALICE_KEY, CONF_CREDENTIAL: USER_KEY}, ALICE],
+    ids=["user key", "account"],
+)
+async def test_locked_door_is_no_refusal(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    credential: dict[str, str],
+) -> None:
+    """A key that is ignored or a login that is not taken now asks nobody for another."""
+    house.entity("sensor.tank", "70")
+    sandbox.context.limits.keys.failed("127.0.0.1", 10)
+    sandbox.faults.set("http_503", path="/api/v1/auth/login")
+    entry = await set_up(mirror(entity_id=["sensor.tank"]), **credential)
+    status = entry.runtime_data.status
+    await until(lambda: status.is_connected is False)
+    assert not status.is_credential_refused
+    assert not _reauth_flows(hass)
+
+    sandbox.context.limits.keys.succeeded("127.0.0.1")
+    sandbox.faults.clear()
+    # A login that failed is not tried again for twelve seconds, so begin anew.
+    entry.runtime_data.reconnect()
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+    assert not _reauth_flows(hass)
+
+
+async def test_key_that_is_ignored_is_told_from_a_wrong_one(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """Of a key that was a user's before, the server need not say it again."""
+    entry = await set_up(api_key=ALICE_KEY, credential=USER_KEY)
+    await until(lambda: entry.runtime_data.status.is_connected)
+    sandbox.context.limits.keys.failed("127.0.0.1", 10)
+    entry.async_start_reauth(hass)
+    await until(lambda: _reauth_flows(hass))
+    [flow] = _reauth_flows(hass)
+    form = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_API_KEY: ALICE_KEY}
+    )
+    assert form["errors"] == {CONF_API_KEY: "key_locked"}
+    sandbox.context.limits.keys.succeeded("127.0.0.1")
+    done = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_API_KEY: ALICE_KEY}
+    )
+    assert done["reason"] == "reauth_successful"
 
 
 async def test_question_goes_away_when_the_server_accepts_the_token_again(

@@ -160,6 +160,17 @@ async def test_flush_sends_what_waits_and_status_says_so(
     status = await _status(hass, entry)
     assert dt_util.parse_datetime(status.pop("last_delivered"))
     assert status.pop("round_trip_s") > 0
+    # Whoever posts need not ask.
+    assert status.pop("can") is None
+    await _call(hass, "flush", entry, {})
+    await until(lambda: entry.runtime_data.status.capabilities)
+    assert (await _status(hass, entry))["can"] == {
+        "timestamps": False,
+        "bulk": False,
+        "create_devices": False,
+        "read_back": False,
+        "name_variables": False,
+    }
     assert status == {
         "connected": True,
         "mirroring": True,

@@ -152,7 +152,7 @@ class Delivery:
     async def _probe(self) -> None:
         """See whether the server is there and takes the credential."""
         try:
-            await self._client.probe(self._home_device_id)
+            probe = await self._client.probe(self._home_device_id)
         except AuthenticationError as err:
             self._credential_refused(err)
         except PermissionDeniedError:
@@ -161,6 +161,7 @@ class Delivery:
         except SensorVisionError as err:
             self._server_failed(err)
         else:
+            self.status.capabilities = probe.capabilities
             self._server_answered()
 
     async def _drain(self, devices: list[str]) -> None:

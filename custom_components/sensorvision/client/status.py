@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .capabilities import Capabilities
+
 
 @dataclass
 class Status:
@@ -14,6 +16,7 @@ class Status:
             None before the first.
         problem: why it did not, a sentence for a person, or None.
         is_credential_refused: whether the server has refused the credential.
+        capabilities: what the credential can do, or None before the server has said it.
         delivered: how many readings the server has accepted.
         last_delivered: when it last did, in seconds since 1970 (UTC), or None.
         round_trip_s: how long the last post that was answered took, in seconds, or None.
@@ -26,6 +29,7 @@ class Status:
     is_connected: bool | None = None
     problem: str | None = None
     is_credential_refused: bool = False
+    capabilities: Capabilities | None = None
     delivered: int = 0
     last_delivered: float | None = None
     round_trip_s: float | None = None

@@ -1,0 +1,151 @@
+"""Open a client with what an entry holds, and say beside which field it fails."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import re
+from typing import Any
+
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_PASSWORD,
+    CONF_URL,
+    CONF_USERNAME,
+    CONF_VERIFY_SSL,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+
+from .client import (
+    USER_KEY,
+    AsyncSensorVisionClient,
+    AuthenticationError,
+    CertificateError,
+    HostNotFoundError,
+    KeyLockedError,
+    LoginError,
+    LoginLimitError,
+    NetworkError,
+    NotHttpError,
+    NotSensorVisionError,
+    PermissionDeniedError,
+    RedirectError,
+    RequestTimeoutError,
+    SensorVisionError,
+    Timeouts,
+    ValidationError,
+)
+from .client.http import normalize_url
+from .client.user_protocol import check_user_key
+from .const import CONF_CREDENTIAL, CONF_PREFIX, MAX_PREFIX_CHARS
+
+# A person waits for the form.
+_TIMEOUTS = Timeouts(connect_s=10, read_s=15, total_s=20)
+
+_PREFIX = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_PREFIX_CHARS}}}")
+
+# The first class that fits, with a field that there is, says what is wrong and how.
+_ERRORS: tuple[tuple[type[SensorVisionError], str, str], ...] = (
+    (HostNotFoundError, CONF_URL, "host_not_found"),
+    (CertificateError, CONF_VERIFY_SSL, "certificate"),
+    (NotHttpError, CONF_URL, "not_http"),
+    (RequestTimeoutError, CONF_URL, "timeout"),
+    (NetworkError, CONF_URL, "cannot_connect"),
+    (LoginError, CONF_PASSWORD, "invalid_login"),
+    (LoginLimitError, "base", "login_limit"),
+    (AuthenticationError, CONF_API_KEY, "invalid_auth"),
+    (KeyLockedError, CONF_API_KEY, "key_locked"),
+    (PermissionDeniedError, CONF_PREFIX, "prefix_taken"),
+    (NotSensorVisionError, CONF_URL, "not_sensorvision"),
+    (RedirectError, CONF_URL, "redirect"),
+    (SensorVisionError, "base", "server_error"),
+)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of trying a connection.
+
+    Attributes:
+        data: what an entry is to hold, with the kind of the credential.
+        errors: what is wrong beside its field; empty if all is well.
+        message: what was said about it, for the errors that repeat it.
+    """
+
+    data: dict[str, Any]
+    errors: dict[str, str] = field(default_factory=dict)
+    message: str = ""
+
+
+def open_client(
+    hass: HomeAssistant, data: Mapping[str, Any], timeouts: Timeouts | None = None
+) -> AsyncSensorVisionClient:
+    """Return a client for what an entry holds; it has connected to nothing yet.
+
+    Args:
+        hass: whose session is used.
+        data: the entry's data. A key of no kind is from before there were kinds, and
+            the server tells which it is.
+        timeouts: how long to wait.
+    """
+    key = data.get(CONF_API_KEY)
+    is_user_key = data.get(CONF_CREDENTIAL) == USER_KEY
+    return AsyncSensorVisionClient(
+        data[CONF_URL],
+        api_key=None if is_user_key else key,
+        user_key=key if is_user_key else None,
+        username=data.get(CONF_USERNAME),
+        password=data.get(CONF_PASSWORD),
+        session=async_get_clientsession(hass, data[CONF_VERIFY_SSL]),
+        timeouts=timeouts,
+    )
+
+
+def connection_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a new connection to the server is needed for when it changes."""
+    return {key: value for key, value in data.items() if key != CONF_PREFIX}
+
+
+def malformed_fields(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return what can be told to be wrong without asking the server."""
+    errors = {}
+    try:
+        normalize_url(data[CONF_URL])
+    except ValidationError:
+        errors[CONF_URL] = "invalid_url"
+    if not _PREFIX.fullmatch(data[CONF_PREFIX]):
+        errors[CONF_PREFIX] = "invalid_prefix"
+    if CONF_USERNAME not in data:
+        try:
+            check_user_key(data[CONF_API_KEY])
+        except ValidationError:
+            errors[CONF_API_KEY] = "invalid_key"
+        return errors
+    if not data[CONF_USERNAME].strip():
+        errors[CONF_USERNAME] = "username_missing"
+    if not data[CONF_PASSWORD]:
+        errors[CONF_PASSWORD] = "password_missing"
+    return errors
+
+
+def tidied(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return well-formed data as an entry holds it: without blanks around it."""
+    tidy = {**data, CONF_URL: str(normalize_url(data[CONF_URL]))}
+    for key in (CONF_API_KEY, CONF_USERNAME):
+        if key in tidy:
+            tidy[key] = tidy[key].strip()
+    return tidy
+
+
+async def try_connection(hass: HomeAssistant, data: Mapping[str, Any]) -> Attempt:
+    """Try what an entry is to hold, and store nothing on the server."""
+    client = open_client(hass, data, _TIMEOUTS)
+    try:
+        probe = await client.probe(data[CONF_PREFIX])
+    except SensorVisionError as err:
+        name, error = next(
+            (name, error)
+            for kind, name, error in _ERRORS
+            if isinstance(err, kind) and (name in data or name == "base")
+        )
+        return Attempt(dict(data), {name: error}, str(err))
+    return Attempt({**data, CONF_CREDENTIAL: probe.credential})
