@@ -92,7 +92,7 @@ async def _mirror_by_label(page: Page) -> None:
     await page.locator("input[name=name]").fill("Greenhouse and garden")
     await page.get_by_role("button", name="Add target").click()
     await page.get_by_role("textbox").last.fill(LABEL)
-    await page.get_by_text(LABEL).last.click()
+    await page.get_by_text(LABEL, exact=True).last.click()
     await expect(page.get_by_text("8 entities")).to_be_visible()
     await _picture(page, "mirror")
     await page.get_by_role("button", name="Submit").click()
