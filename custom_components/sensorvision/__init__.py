@@ -6,6 +6,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
 from .client.delivery import Pace
+from .connection import load_authority
 from .const import DOMAIN
 from .runtime import Runtime, SensorVisionConfigEntry, names_store
 from .services import async_setup_services
@@ -34,6 +35,7 @@ async def async_setup_entry(
 ) -> bool:
     """Start mirroring, whether or not the server answers now."""
     stored_names = await names_store(hass, entry.entry_id).async_load()
+    await load_authority(hass, entry.data)
     entry.runtime_data = Runtime(hass, entry, stored_names, PACE)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.runtime_data.start()

@@ -18,21 +18,13 @@ from homeassistant.const import (
     CONF_PASSWORD,
     CONF_URL,
     CONF_USERNAME,
-    CONF_VERIFY_SSL,
 )
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import instance_id
-from homeassistant.helpers.selector import (
-    BooleanSelector,
-    TextSelector,
-    TextSelectorConfig,
-    TextSelectorType,
-)
 from homeassistant.util import slugify
-import voluptuous as vol
 
 from .client.http import normalize_url
-from .connection import malformed_fields, tidied, try_connection
+from .connection import Attempt, malformed_fields, tidied, try_connection
 from .const import (
     CONF_CREDENTIAL,
     CONF_PREFIX,
@@ -40,42 +32,9 @@ from .const import (
     MAX_PREFIX_CHARS,
     SUBENTRY_TYPE_MIRROR,
 )
+from .forms import FORMS
 from .mirror_flow import MirrorSubentryFlow
-
-_KEY = {
-    vol.Required(CONF_API_KEY): TextSelector(
-        TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-    )
-}
-
-_ACCOUNT = {
-    vol.Required(CONF_USERNAME): TextSelector(
-        TextSelectorConfig(autocomplete="username")
-    ),
-    vol.Required(CONF_PASSWORD): TextSelector(
-        TextSelectorConfig(
-            type=TextSelectorType.PASSWORD, autocomplete="current-password"
-        )
-    ),
-}
-
-_SERVER = {
-    vol.Required(CONF_URL): TextSelector(
-        TextSelectorConfig(type=TextSelectorType.URL, autocomplete="url")
-    )
-}
-
-_REST = {
-    vol.Required(CONF_PREFIX): TextSelector(),
-    vol.Required(CONF_VERIFY_SSL, default=True): BooleanSelector(),
-}
-
-_FORMS = {
-    "key": vol.Schema({**_SERVER, **_KEY, **_REST}),
-    "account": vol.Schema({**_SERVER, **_ACCOUNT, **_REST}),
-    "reauth_key": vol.Schema(_KEY),
-    "reauth_account": vol.Schema(_ACCOUNT),
-}
+from .runtime import SensorVisionConfigEntry
 
 _SECRETS = frozenset({CONF_API_KEY, CONF_PASSWORD})
 
@@ -137,7 +96,7 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
         **placeholders: str,
     ) -> ConfigFlowResult:
         """Show a form; an error whose field it has not is shown above its fields."""
-        schema = _FORMS[step_id]
+        schema = FORMS[step_id]
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(schema, suggested),
@@ -154,6 +113,12 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
         if any(entry.title == host for entry in self._async_current_entries()):
             return f"{host} ({data[CONF_PREFIX]})"
         return host
+
+    def _retitled(self, entry: ConfigEntry, data: Mapping[str, Any]) -> str:
+        """Return the title that an entry has with new data; one that a person gave stays."""
+        old, new = (normalize_url(each[CONF_URL]).host for each in (entry.data, data))
+        is_ours = entry.title in (old, f"{old} ({data[CONF_PREFIX]})")
+        return self._title(data) if is_ours and new != old else entry.title
 
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
@@ -204,10 +169,74 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
             return self._form(
                 step_id, known, attempt.errors, attempt.message, name=entry.title
             )
-        if attempt.data == entry.data and entry.state is ConfigEntryState.LOADED:
-            # Nothing changes, so that nobody else would say it.
-            entry.runtime_data.reconnect()
+        _reconnect_unchanged(entry, attempt)
         return self.async_update_and_abort(entry, data=attempt.data)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask which credential there is to be."""
+        return self.async_show_menu(
+            step_id="reconfigure",
+            menu_options=["reconfigure_key", "reconfigure_account"],
+            description_placeholders={"name": self._get_reconfigure_entry().title},
+        )
+
+    async def async_step_reconfigure_key(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the server and, if it is another one, the key, and try them."""
+        return await self._change("reconfigure_key", user_input)
+
+    async def async_step_reconfigure_account(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the server, user name and, if it is another one, the password."""
+        return await self._change("reconfigure_account", user_input)
+
+    async def _change(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        entry = self._get_reconfigure_entry()
+        known = _without_secrets(user_input or entry.data)
+        if user_input is None:
+            return self._form(step_id, known)
+        data = _changed(entry.data, user_input)
+        if errors := malformed_fields(data):
+            return self._form(step_id, known, errors)
+        data = tidied(data)
+        unique_id = _unique_id(data)
+        if any(
+            other.unique_id == unique_id and other is not entry
+            for other in self._async_current_entries()
+        ):
+            return self.async_abort(reason="already_configured")
+        attempt = await try_connection(self.hass, data)
+        if attempt.errors:
+            return self._form(step_id, known, attempt.errors, attempt.message)
+        _reconnect_unchanged(entry, attempt)
+        return self.async_update_and_abort(
+            entry,
+            unique_id=unique_id,
+            title=self._retitled(entry, data),
+            data=attempt.data,
+        )
+
+
+def _reconnect_unchanged(entry: SensorVisionConfigEntry, attempt: Attempt) -> None:
+    """Connect anew at once where nothing changes, so that nobody else would say it."""
+    if attempt.data == entry.data and entry.state is ConfigEntryState.LOADED:
+        entry.runtime_data.reconnect()
+
+
+def _changed(old: Mapping[str, Any], entered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was entered, and where a secret was left empty, the one there was."""
+    secret = CONF_PASSWORD if CONF_USERNAME in entered else CONF_API_KEY
+    data = {CONF_PREFIX: old[CONF_PREFIX], **entered}
+    data[secret] = entered.get(secret) or old.get(secret, "")
+    if secret == CONF_API_KEY and data[secret] == old.get(secret):
+        data[CONF_CREDENTIAL] = old.get(CONF_CREDENTIAL)
+    return data
 
 
 def _unique_id(data: Mapping[str, Any]) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 import re
+import ssl
 from typing import Any
 
 from homeassistant.const import (
@@ -36,7 +38,7 @@ from .client import (
 )
 from .client.http import normalize_url
 from .client.user_protocol import check_user_key
-from .const import CONF_CREDENTIAL, CONF_PREFIX, MAX_PREFIX_CHARS
+from .const import CONF_AUTHORITY, CONF_CREDENTIAL, CONF_PREFIX, MAX_PREFIX_CHARS
 
 # A person waits for the form.
 _TIMEOUTS = Timeouts(connect_s=10, read_s=15, total_s=20)
@@ -96,8 +98,41 @@ def open_client(
         username=data.get(CONF_USERNAME),
         password=data.get(CONF_PASSWORD),
         session=async_get_clientsession(hass, data[CONF_VERIFY_SSL]),
+        ssl=trust(data),
         timeouts=timeouts,
     )
+
+
+async def load_authority(hass: HomeAssistant, data: Mapping[str, Any]) -> None:
+    """Read the entry's own authority, once, where the event loop does not wait for it.
+
+    Raises:
+        ValueError: it is not a certificate in PEM.
+    """
+    if CONF_AUTHORITY in data:
+        await hass.async_add_executor_job(_context, data[CONF_AUTHORITY])
+
+
+def trust(data: Mapping[str, Any]) -> ssl.SSLContext | bool:
+    """Return whom to trust beyond what the session does; the authority is loaded."""
+    if data[CONF_VERIFY_SSL] and CONF_AUTHORITY in data:
+        return _context(data[CONF_AUTHORITY])
+    return True
+
+
+@cache
+def _context(authority: str) -> ssl.SSLContext:
+    """Return a context that trusts one authority, or one server's own certificate.
+
+    As Home Assistant's own, it asks no more of old home-made authorities than needed.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        context.load_verify_locations(cadata=authority)
+    except (ssl.SSLError, TypeError) as err:
+        raise ValueError("It is not a certificate in PEM") from err
+    return context
 
 
 def connection_of(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,11 +168,17 @@ def tidied(data: Mapping[str, Any]) -> dict[str, Any]:
     for key in (CONF_API_KEY, CONF_USERNAME):
         if key in tidy:
             tidy[key] = tidy[key].strip()
+    if not tidy.get(CONF_AUTHORITY, "").strip():
+        tidy.pop(CONF_AUTHORITY, None)
     return tidy
 
 
 async def try_connection(hass: HomeAssistant, data: Mapping[str, Any]) -> Attempt:
     """Try what an entry is to hold, and store nothing on the server."""
+    try:
+        await load_authority(hass, data)
+    except ValueError:
+        return Attempt(dict(data), {CONF_AUTHORITY: "invalid_authority"})
     client = open_client(hass, data, _TIMEOUTS)
     try:
         probe = await client.probe(data[CONF_PREFIX])

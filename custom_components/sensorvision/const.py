@@ -4,6 +4,7 @@ from typing import Final
 
 DOMAIN: Final = "sensorvision"
 
+CONF_AUTHORITY: Final = "authority"
 CONF_CREDENTIAL: Final = "credential"
 CONF_PREFIX: Final = "prefix"
 CONF_TARGET: Final = "target"

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
+from homeassistant.const import CONF_URL
 from homeassistant.core import (
     CALLBACK_TYPE,
     HomeAssistant,
     callback,
 )
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.storage import Store
 
 from .client.delivery import Delivery, Pace, Status
@@ -116,6 +118,7 @@ class Runtime:
     def reconnect(self) -> None:
         """Begin to deliver anew, as the entry says now; nothing waiting is lost."""
         self._connection = connection_of(self._entry.data)
+        self._link_to_server()
         self._stop_delivery()
         status = self.status
         self._delivery = self._make_delivery()
@@ -125,6 +128,14 @@ class Runtime:
         self.status.round_trip_s = status.round_trip_s
         self.status.refused = status.refused
         self._start_delivery()
+
+    def _link_to_server(self) -> None:
+        """Let the service's page lead to where the server is now."""
+        dr.async_get(self._hass).async_get_or_create(
+            config_entry_id=self._entry.entry_id,
+            identifiers={(DOMAIN, self._entry.entry_id)},
+            configuration_url=self._entry.data[CONF_URL],
+        )
 
     @callback
     def flush(self) -> None:

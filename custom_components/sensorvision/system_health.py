@@ -12,6 +12,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
 
 from .client.protocol import connectivity_request
+from .connection import trust
 from .const import DOMAIN
 from .runtime import SensorVisionConfigEntry
 
@@ -73,6 +74,7 @@ async def _is_reached(hass: HomeAssistant, entry: SensorVisionConfigEntry) -> bo
             check.method,
             f"{entry.data[CONF_URL]}{check.path}",
             headers=check.headers,
+            ssl=trust(entry.data),
             allow_redirects=False,
             timeout=ClientTimeout(total=_TIMEOUT_S),
         ) as answer:

@@ -1,6 +1,6 @@
 """A Home Assistant core, a server, and an entry that connects the two."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import Any
 
 from aiohttp.resolver import AsyncResolver
@@ -25,6 +25,7 @@ from custom_components.sensorvision.const import CONF_PREFIX, DOMAIN
 from sandbox import Sandbox, Settings
 
 from .house import House
+from .tls import TlsServer, tls_server
 
 TOKEN = "11111111-1111-4111-8111-111111111111"
 ALICE_KEY = "22222222-2222-4222-8222-222222222222"
@@ -85,6 +86,13 @@ async def sandbox(hass: HomeAssistant) -> AsyncGenerator[Sandbox]:
         for entry in hass.config_entries.async_entries(DOMAIN):
             if entry.state is ConfigEntryState.LOADED:
                 assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.fixture
+def tls() -> Iterator[TlsServer]:
+    """Run a server with a certificate that nobody knows."""
+    with tls_server(SETTINGS) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,13 +1,8 @@
 """Connecting a server: what a person enters, and what is wrong with it."""
 
-import asyncio
-from collections.abc import Callable, Generator
-from dataclasses import replace
+from collections.abc import Callable
 import logging
-from queue import SimpleQueue
 import socket
-import ssl
-from threading import Thread
 from typing import Any
 from unittest.mock import ANY
 
@@ -29,7 +24,6 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-import trustme
 
 from custom_components.sensorvision import connection as connecting
 from custom_components.sensorvision.client import (
@@ -39,11 +33,13 @@ from custom_components.sensorvision.client import (
     Timeouts,
 )
 from custom_components.sensorvision.const import (
+    CONF_AUTHORITY,
     CONF_CREDENTIAL,
     CONF_PREFIX,
     CONF_TARGET,
     DOMAIN,
 )
+from custom_components.sensorvision.system_health import _info
 from sandbox import Mode, Sandbox
 
 from .conftest import (
@@ -57,6 +53,7 @@ from .conftest import (
     connection,
 )
 from .house import House, numbers, until
+from .tls import TlsServer
 
 UNKNOWN_TOKEN = "99999999-9999-4999-8999-999999999999"
 
@@ -359,10 +356,10 @@ async def test_server_that_says_nothing_times_out(
 
 
 async def test_self_signed_certificate_needs_verification_off(
-    hass: HomeAssistant, tls_url: str
+    hass: HomeAssistant, tls: TlsServer
 ) -> None:
     """It is refused at first; then set-up and delivery both do as they were told."""
-    user_input = connection(tls_url)
+    user_input = connection(tls.url)
     form = await _submit(hass, user_input)
     assert form["errors"] == {CONF_VERIFY_SSL: "certificate"}
     await _correct(hass, form, user_input | {CONF_VERIFY_SSL: False})
@@ -371,30 +368,39 @@ async def test_self_signed_certificate_needs_verification_off(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
-@pytest.fixture
-def tls_url() -> Generator[str]:
-    """Run a server with a certificate that nobody knows.
+@pytest.mark.parametrize("kind", ["authority", "own_certificate"])
+async def test_own_authority_is_trusted(
+    hass: HomeAssistant, tls: TlsServer, kind: str
+) -> None:
+    """Verification stays on; set-up, delivery and system information all know it."""
+    entered = connection(tls.url)
+    form = await _submit(hass, entered | {CONF_AUTHORITY: TlsServer.STRANGE_AUTHORITY})
+    assert form["errors"] == {CONF_VERIFY_SSL: "certificate"}
+    await _correct(hass, form, entered | {CONF_AUTHORITY: getattr(tls, kind)})
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    await until(lambda: entry.runtime_data.status.is_connected)
+    assert (await (await _info(hass))["reachable"]) == "ok"
+    # Also after a restart.
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await until(lambda: entry.runtime_data.status.is_connected)
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
-    It has a thread of its own: the core counts what a client leaves of a handshake in
-    its event loop as a fault of the test.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    urls: SimpleQueue[str] = SimpleQueue()
-    stop = asyncio.Event()
 
-    async def serve() -> None:
-        async with Sandbox(replace(SETTINGS, ssl_context=context)) as sandbox:
-            urls.put(sandbox.url)
-            await stop.wait()
-
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        thread = Thread(target=runner.run, args=(serve(),))
-        thread.start()
-        yield urls.get(timeout=5)
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
+@pytest.mark.parametrize(
+    "authority",
+    ["no certificate", "ä", TlsServer.STRANGE_AUTHORITY[:100], TlsServer.STRANGE_KEY],
+)
+async def test_bad_certificate_of_an_authority_is_named_and_can_be_corrected(
+    hass: HomeAssistant, sandbox: Sandbox, authority: str
+) -> None:
+    """Nothing is sent before it is right; an empty one is none."""
+    right = connection(sandbox.url)
+    form = await _submit(hass, right | {CONF_AUTHORITY: authority})
+    assert form["errors"] == {CONF_AUTHORITY: "invalid_authority"}
+    assert not sandbox.requests
+    await _correct(hass, form, right | {CONF_AUTHORITY: " \n"})
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    assert CONF_AUTHORITY not in entry.data
 
 
 async def test_server_without_a_connectivity_check_can_be_connected(

@@ -8,7 +8,11 @@ import re
 from string import Formatter
 from typing import Any
 
-from homeassistant.config_entries import SOURCE_USER
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigFlowContext,
+)
 from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
@@ -28,7 +32,10 @@ TEXTS: dict[str, Any] = json.loads((FOLDER / "translations" / "en.json").read_te
 CONFIG: dict[str, Any] = TEXTS["config"]
 MIRROR: dict[str, Any] = TEXTS["config_subentries"][SUBENTRY_TYPE_MIRROR]
 
-MENUS = {name for name, step in CONFIG["step"].items() if "menu_options" in step}
+MENUS = {
+    "user": ["key", "account"],
+    "reconfigure": ["reconfigure_key", "reconfigure_account"],
+}
 
 # hassfest's rules for a custom integration.
 _STEP_PARTS = {
@@ -119,13 +126,23 @@ async def test_every_form_has_a_text_for_every_field(
         await flows.async_configure(flow["flow_id"])
         for flow in flows.async_progress_by_handler(DOMAIN)
     ]
-    menu = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
-    assert {menu["step_id"]} == MENUS
-    for option in CONFIG["step"]["user"]["menu_options"]:
-        flow = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
-        config_forms.append(
-            await flows.async_configure(flow["flow_id"], {"next_step_id": option})
-        )
+    sources: tuple[tuple[str, ConfigFlowContext], ...] = (
+        ("user", {"source": SOURCE_USER}),
+        ("reconfigure", {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}),
+    )
+    for step_id, context in sources:
+        texts = CONFIG["step"][step_id]
+        for option in texts["menu_options"]:
+            menu = await flows.async_init(DOMAIN, context=context)
+            assert menu["step_id"] == step_id
+            assert menu["menu_options"] == MENUS[step_id]
+            assert set(MENUS[step_id]) == texts["menu_options"].keys()
+            assert _placeholders(texts["description"]) <= set(
+                menu["description_placeholders"] or {}
+            )
+            config_forms.append(
+                await flows.async_configure(menu["flow_id"], {"next_step_id": option})
+            )
     mirror_forms = [
         await hass.config_entries.subentries.async_init(
             (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
@@ -173,6 +190,10 @@ def _errors_in_code() -> set[str]:
                 found.add(key)
             case ast.Return(value=ast.Dict(values=[ast.Constant(str(key))])):
                 found.add(key)
+            case ast.Return(
+                value=ast.Call(args=[_, ast.Dict(values=[ast.Constant(str(key))])])
+            ):
+                found.add(key)
     return found
 
 
@@ -191,7 +212,11 @@ def test_errors_are_those_of_the_flows() -> None:
 
 def test_aborts_are_those_of_the_flows() -> None:
     """The core's own helpers end a flow with these."""
-    assert CONFIG["abort"].keys() == {"already_configured", "reauth_successful"}
+    assert CONFIG["abort"].keys() == {
+        "already_configured",
+        "reauth_successful",
+        "reconfigure_successful",
+    }
     assert MIRROR["abort"].keys() == {"reconfigure_successful"}
 
 
