@@ -109,7 +109,7 @@ async def _show_integration(page: Page, house: HomeAssistantApi) -> None:
         if device["manufacturer"] == "SensorVision"
     )
     await page.goto(f"{house.url}/config/devices/device/{service_id}")
-    await expect(page.get_by_text("Last delivered")).to_be_visible()
+    await expect(page.get_by_text("Last delivered").first).to_be_visible()
     await _picture(page, "entities")
 
 

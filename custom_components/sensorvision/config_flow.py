@@ -24,7 +24,13 @@ from homeassistant.helpers import instance_id
 from homeassistant.util import slugify
 
 from .client.http import normalize_url
-from .connection import Attempt, malformed_fields, tidied, try_connection
+from .connection import (
+    Attempt,
+    is_overheard,
+    malformed_fields,
+    tidied,
+    try_connection,
+)
 from .const import (
     CONF_CREDENTIAL,
     CONF_PREFIX,
@@ -41,6 +47,13 @@ _SECRETS = frozenset({CONF_API_KEY, CONF_PASSWORD})
 
 class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
     """Connect a server."""
+
+    def __init__(self) -> None:
+        """Begin with nothing entered."""
+        # What waits for a word on clear text, and the URL for which it was given.
+        self._asking_step = ""
+        self._entered: dict[str, Any] = {}
+        self._accepted_url = ""
 
     @classmethod
     @callback
@@ -74,7 +87,7 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
         self, step_id: str, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         if user_input is None:
-            suggested = {CONF_PREFIX: await _suggest_prefix(self.hass)}
+            suggested = self._entered or {CONF_PREFIX: await _suggest_prefix(self.hass)}
             return self._form(step_id, suggested)
         if errors := malformed_fields(user_input):
             return self._form(step_id, user_input, errors)
@@ -82,10 +95,39 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
         # A form that was left open elsewhere must not stand in the way.
         await self.async_set_unique_id(_unique_id(data), raise_on_progress=False)
         self._abort_if_unique_id_configured()
+        if self._must_ask(data):
+            return await self._ask(step_id, user_input)
         attempt = await try_connection(self.hass, data)
         if attempt.errors:
             return self._form(step_id, user_input, attempt.errors, attempt.message)
         return self.async_create_entry(title=self._title(data), data=attempt.data)
+
+    def _must_ask(self, data: Mapping[str, Any]) -> bool:
+        """Tell whether a person has yet to say that clear text will do."""
+        return data[CONF_URL] != self._accepted_url and is_overheard(data[CONF_URL])
+
+    async def _ask(self, step_id: str, entered: dict[str, Any]) -> ConfigFlowResult:
+        self._asking_step, self._entered = step_id, entered
+        return await self.async_step_clear_text()
+
+    async def async_step_clear_text(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask before the credential is sent; the other way is back to the form."""
+        return self.async_show_menu(
+            step_id="clear_text",
+            menu_options=["clear_text_accepted", self._asking_step],
+            description_placeholders={"url": self._entered[CONF_URL]},
+        )
+
+    async def async_step_clear_text_accepted(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Go on with what was entered."""
+        self._accepted_url = tidied(self._entered)[CONF_URL]
+        if self._asking_step.startswith("reconfigure"):
+            return await self._change(self._asking_step, self._entered)
+        return await self._connect(self._asking_step, self._entered)
 
     def _form(
         self,
@@ -198,7 +240,7 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
         self, step_id: str, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         entry = self._get_reconfigure_entry()
-        known = _without_secrets(user_input or entry.data)
+        known = user_input or self._entered or _without_secrets(entry.data)
         if user_input is None:
             return self._form(step_id, known)
         data = _changed(entry.data, user_input)
@@ -211,6 +253,8 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
             for other in self._async_current_entries()
         ):
             return self.async_abort(reason="already_configured")
+        if self._must_ask(data):
+            return await self._ask(step_id, user_input)
         attempt = await try_connection(self.hass, data)
         if attempt.errors:
             return self._form(step_id, known, attempt.errors, attempt.message)

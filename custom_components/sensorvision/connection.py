@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from ipaddress import ip_address
 import re
 import ssl
 from typing import Any
@@ -138,6 +139,23 @@ def _context(authority: str) -> ssl.SSLContext:
 def connection_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a new connection to the server is needed for when it changes."""
     return {key: value for key, value in data.items() if key != CONF_PREFIX}
+
+
+def is_overheard(url: str) -> bool:
+    """Tell whether what is sent to a URL can be read on the way, beyond one's own network.
+
+    Own are loopback, private and link-local addresses, and names that have no dot or end
+    in `.local`.
+    """
+    parts = normalize_url(url)
+    host = str(parts.host).rstrip(".")
+    if parts.scheme != "http":
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "." in host and not host.endswith(".local")
+    return not (address.is_private or address.is_loopback or address.is_link_local)
 
 
 def malformed_fields(data: Mapping[str, Any]) -> dict[str, str]:

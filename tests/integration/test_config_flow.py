@@ -60,8 +60,12 @@ UNKNOWN_TOKEN = "99999999-9999-4999-8999-999999999999"
 
 async def _submit(hass: HomeAssistant, user_input: dict[str, Any]) -> ConfigFlowResult:
     """Open the form of the credential and send it."""
-    form = await _form(hass, "account" if CONF_USERNAME in user_input else "key")
+    form = await _form(hass, _step_of(user_input))
     return await hass.config_entries.flow.async_configure(form["flow_id"], user_input)
+
+
+def _step_of(user_input: dict[str, Any]) -> str:
+    return "account" if CONF_USERNAME in user_input else "key"
 
 
 async def _form(hass: HomeAssistant, credential: str) -> ConfigFlowResult:
@@ -185,7 +189,7 @@ async def _suggested_prefix(hass: HomeAssistant) -> str:
             },
         ),
         (
-            {CONF_URL: "http://nowhere.invalid"},
+            {CONF_URL: "https://nowhere.invalid"},
             {CONF_URL: "host_not_found"},
         ),
         ({CONF_API_KEY: UNKNOWN_TOKEN}, {CONF_API_KEY: "invalid_auth"}),
@@ -264,7 +268,7 @@ async def test_each_credential_delivers_and_is_kept_with_its_kind(
         ({CONF_PASSWORD: "wrong"}, {CONF_PASSWORD: "invalid_login"}),
         ({CONF_USERNAME: "nobody"}, {CONF_PASSWORD: "invalid_login"}),
         ({CONF_PREFIX: "dev-b"}, {CONF_PREFIX: "prefix_taken"}),
-        ({CONF_URL: "http://nowhere.invalid"}, {CONF_URL: "host_not_found"}),
+        ({CONF_URL: "https://nowhere.invalid"}, {CONF_URL: "host_not_found"}),
     ],
 )
 async def test_wrong_field_of_an_account_is_named_and_can_be_corrected(
@@ -278,6 +282,64 @@ async def test_wrong_field_of_an_account_is_named_and_can_be_corrected(
     form = await _submit(hass, right | changes)
     assert form["errors"] == errors
     await _correct(hass, form, right)
+
+
+@pytest.mark.parametrize("entered", [connection, account])
+async def test_clear_text_to_a_strange_network_is_asked_about(
+    hass: HomeAssistant, sandbox: Sandbox, entered: Callable[[str], dict[str, Any]]
+) -> None:
+    """Once for each URL, and before the credential is sent."""
+    flows = hass.config_entries.flow
+    menu = await _submit(hass, entered("http://nowhere.invalid"))
+    assert (menu["type"], menu["step_id"]) == (FlowResultType.MENU, "clear_text")
+    accept, back = "clear_text_accepted", _step_of(entered("x"))
+    assert menu["menu_options"] == [accept, back]
+    form = await flows.async_configure(menu["flow_id"], {"next_step_id": back})
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, back)
+    menu = await flows.async_configure(
+        form["flow_id"], entered("http://nowhere.invalid/path/")
+    )
+    form = await flows.async_configure(menu["flow_id"], {"next_step_id": accept})
+    assert form["errors"] == {CONF_URL: "host_not_found"}
+    form = await flows.async_configure(
+        form["flow_id"], entered("http://nowhere.invalid/path")
+    )
+    assert form["errors"] == {CONF_URL: "host_not_found"}
+    menu = await flows.async_configure(
+        form["flow_id"], entered("http://another.invalid")
+    )
+    assert menu["step_id"] == "clear_text"
+    form = await flows.async_configure(menu["flow_id"], {"next_step_id": back})
+    await _correct(hass, form, entered(sandbox.url))
+
+
+@pytest.mark.parametrize(
+    ("url", "is_overheard"),
+    [
+        ("https://sensors.example", False),
+        ("http://sensors.example", True),
+        ("http://sensors.example.", True),
+        ("http://93.184.216.34", True),
+        ("http://[2606:2800:220:1::1]", True),
+        ("http://100.64.0.1", True),
+        ("http://local.example", True),
+        ("http://localhost:8080", False),
+        ("http://nas", False),
+        ("http://nas.local", False),
+        ("http://NAS.LOCAL.", False),
+        ("http://127.0.0.1", False),
+        ("http://192.168.1.2", False),
+        ("http://10.0.0.1", False),
+        ("http://172.31.0.1", False),
+        ("http://169.254.1.1", False),
+        ("http://[::1]", False),
+        ("http://[fd00::1]", False),
+        ("http://[fe80::1]", False),
+    ],
+)
+def test_own_network_is_told_from_strange_ones(url: str, is_overheard: bool) -> None:
+    """By the address or the name alone."""
+    assert connecting.is_overheard(url) is is_overheard
 
 
 async def test_login_that_is_not_taken_just_now_is_no_wrong_password(

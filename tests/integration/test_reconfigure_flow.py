@@ -172,17 +172,48 @@ async def test_two_entries_never_mean_the_same_server_and_prefix(
 
 
 @pytest.mark.parametrize(
-    ("title", "after"), [("127.0.0.1", "localhost"), ("My server", "My server")]
+    ("title", "after"), [("old.invalid", "127.0.0.1"), ("My server", "My server")]
 )
 async def test_title_follows_the_host_unless_a_person_gave_it(
-    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, title: str, after: str
+    hass: HomeAssistant, sandbox: Sandbox, title: str, after: str
 ) -> None:
-    entry = await set_up()
-    hass.config_entries.async_update_entry(entry, title=title)
-    url = sandbox.url.replace("127.0.0.1", "localhost")
-    done = await _change(hass, entry, {CONF_URL: url, CONF_VERIFY_SSL: True})
+    entry = MockConfigEntry(
+        domain=DOMAIN, title=title, data=connection("https://old.invalid")
+    )
+    entry.add_to_hass(hass)
+    done = await _change(hass, entry, {CONF_URL: sandbox.url, CONF_VERIFY_SSL: True})
     assert done["reason"] == "reconfigure_successful"
     assert entry.title == after
+
+
+@pytest.mark.parametrize("credential", [{CONF_API_KEY: TOKEN}, ALICE])
+async def test_clear_text_to_a_strange_network_is_asked_about(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, credential: dict[str, str]
+) -> None:
+    """The way back leads to the form, with what was entered."""
+    entry = await set_up()
+    flows = hass.config_entries.flow
+    abroad = {CONF_URL: "http://nowhere.invalid", CONF_VERIFY_SSL: False} | credential
+    menu = await _change(hass, entry, abroad)
+    assert menu["step_id"] == "clear_text"
+    back = f"reconfigure_{'account' if CONF_USERNAME in credential else 'key'}"
+    assert menu["menu_options"] == ["clear_text_accepted", back]
+    form = await flows.async_configure(menu["flow_id"], {"next_step_id": back})
+    assert form["data_schema"]
+    assert {
+        str(key): key.description["suggested_value"]
+        for key in form["data_schema"].schema
+        if key.description
+    } == abroad
+    menu = await flows.async_configure(form["flow_id"], abroad)
+    form = await flows.async_configure(
+        menu["flow_id"], {"next_step_id": "clear_text_accepted"}
+    )
+    assert form["errors"] == {CONF_URL: "host_not_found"}
+    done = await flows.async_configure(
+        form["flow_id"], {CONF_URL: sandbox.url, CONF_VERIFY_SSL: True} | credential
+    )
+    assert done["reason"] == "reconfigure_successful"
 
 
 async def test_own_authority_is_added_and_taken_away(

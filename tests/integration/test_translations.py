@@ -210,6 +210,13 @@ def test_errors_are_those_of_the_flows() -> None:
     }
 
 
+def test_question_about_clear_text_leads_back_to_every_form() -> None:
+    """Whichever it was asked from."""
+    forms = {option for options in MENUS.values() for option in options}
+    options = CONFIG["step"]["clear_text"]["menu_options"].keys()
+    assert options == forms | {"clear_text_accepted"}
+
+
 def test_aborts_are_those_of_the_flows() -> None:
     """The core's own helpers end a flow with these."""
     assert CONFIG["abort"].keys() == {
