@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 import datetime as dt
 from typing import Any, Callable, TypeVar
 
@@ -29,7 +30,7 @@ from .user_protocol import Reply
 T = TypeVar("T")
 
 
-class Management:
+class Management(ABC):
     """What a user may do beside sending; each method raises as it says and besides.
 
     `CapabilityError` if the credential or the server can't do it, `ValidationError` for
@@ -39,8 +40,9 @@ class Management:
 
     _kind: str | None = None
 
+    @abstractmethod
     async def _ask(self, request: Request) -> Reply:
-        raise NotImplementedError
+        """Send a request as the user, and read its answer."""
 
     async def devices(self) -> list[Device]:
         """Return the devices of the user's organisation."""
