@@ -972,5 +972,6 @@ async def test_old_server_that_refuses_the_second_post_pauses_that_device() -> N
             house.report("new", a=2)
             await eventually(lambda: "new" in house.status.refused_devices)
             assert house.status.accepted_devices == {"new"}
+            assert house.status.accepted_variables == {("new", "a")}
             house.report("dev-a", a=3)
             await eventually(is_stored(sandbox, "dev-a", "a", 3))

@@ -66,6 +66,40 @@ async def test_device_is_registered_with_its_details(
     assert [device.device_id for device in await account.devices()].count("dev-b") == 0
 
 
+async def test_post_makes_a_device_with_the_details_that_are_known_of_it(
+    sandbox: Sandbox,
+) -> None:
+    """As people call it, and where it is; one that is there stays as it is."""
+    asked: list[str] = []
+
+    def details_of_new(device_id: str) -> dict[str, str]:
+        asked.append(device_id)
+        return {"name": "Lamp", "location": "Kitchen"}
+
+    async with AsyncSensorVisionClient(
+        sandbox.url,
+        username="alice",
+        password=ALICE_PASSWORD,
+        details_of_new=details_of_new,
+    ) as client:
+        await client.send_data("lamp", {"power": 5})
+        await client.send_data("dev-a", {"power": 5})
+        made = await client.device("lamp")
+        assert (made.name, made.location) == ("Lamp", "Kitchen")
+        assert (await client.device("dev-a")).name != "Lamp"
+    assert asked == ["lamp"]
+
+
+async def test_device_that_was_listed_shows_its_variables_in_one_request(
+    sandbox: Sandbox, account: Client, variable: Variable
+) -> None:
+    """Its id in the database is known then."""
+    device = await account.device("dev-a")
+    before = len(sandbox.requests)
+    assert await account.variables(device) == [variable]
+    assert len(sandbox.requests) == before + 1
+
+
 async def test_registering_twice_changes_nothing(account: Client) -> None:
     """A lost answer may be asked for again."""
     first = await account.register_device("lamp", name="Lamp")

@@ -236,9 +236,9 @@ class Delivery:
         self.status.accepted_devices.add(batch.device_id)
         self.status.refused_devices.pop(batch.device_id, None)
         for reading in batch.readings:
-            self.status.refused_variables.pop(
-                (reading.device_id, reading.variable), None
-            )
+            key = (reading.device_id, reading.variable)
+            self.status.accepted_variables.add(key)
+            self.status.refused_variables.pop(key, None)
         self._server_answered()
 
     async def _isolate(self, batch: Batch, reason: str) -> bool:

@@ -7,7 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Callable, Mapping
 
-from . import protocol, user_protocol
+from . import management_protocol, protocol, user_protocol
 from .batches import Batches
 from .capabilities import Probe, ServerInfo, capabilities_of, server_info
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY, Account, UserKey
@@ -62,6 +62,8 @@ class AsyncSensorVisionClient(Batches):
         timeouts: how long to wait.
         retry: how often `send_data` tries again.
         clock: seconds that only grow, by which logins and lockouts end.
+        details_of_new: called with the id of a device that a user's post is about to
+            make; returns what `register_device` takes of it besides.
 
     Raises:
         ValidationError: the URL or the credential can't be one.
@@ -80,6 +82,7 @@ class AsyncSensorVisionClient(Batches):
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
+        details_of_new: Callable[[str], Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__()
         self._transport = Transport(
@@ -90,6 +93,7 @@ class AsyncSensorVisionClient(Batches):
         )
         self._retry = retry or RetryPolicy()
         self._clock = clock
+        self._details_of_new = details_of_new or _no_details
         self._token = ""
         self._user: Account | UserKey | None = None
         self._kind: str | None = None
@@ -223,7 +227,10 @@ class AsyncSensorVisionClient(Batches):
         answer = (await self._ask(request)).answer
         if not user_protocol.is_unknown_device(answer):
             return answer
-        register = user_protocol.register_request(device_id, {"name": device_id})
+        details = management_protocol.device_details(
+            **{"name": device_id, **self._details_of_new(device_id)}
+        )
+        register = user_protocol.register_request(device_id, details)
         made = (await self._ask(register)).answer
         # Somebody else was faster: the next post tells whose it is.
         is_there = made.kind == protocol.DELIVERED or user_protocol.is_taken_device(
@@ -367,3 +374,8 @@ class AsyncSensorVisionClient(Batches):
         """Send one request and classify its answer."""
         raw = await self._transport.exchange(request)
         return protocol.read_answer(raw.status, raw.headers, raw.body)
+
+
+def _no_details(_device_id: str) -> Mapping[str, str]:
+    """Know nothing of a device but its id."""
+    return {}

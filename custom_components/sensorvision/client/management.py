@@ -153,9 +153,13 @@ class Management(ABC):
         reply = await self._ask(management_protocol.token_request(device_id, "rotate"))
         return _read(lambda data: protocol.check_token(data["token"]), reply)
 
-    async def variables(self, device_id: str) -> list[Variable]:
-        """Return the variables of a device."""
-        uuid = await self._uuid(device_id)
+    async def variables(self, device: str | Device) -> list[Variable]:
+        """Return the variables of a device.
+
+        Args:
+            device: its public id, or one of `devices`, which spares a request.
+        """
+        uuid = await self._uuid(device)
         reply = await self._ask(management_protocol.variables_request(uuid))
         return _read_all(variable_of, reply)
 
@@ -218,10 +222,12 @@ class Management(ABC):
         )
         return _read_all(value_of, await self._ask(request))
 
-    async def _uuid(self, device_id: str) -> str:
+    async def _uuid(self, device: str | Device) -> str:
         """Return the id by which variables are asked for."""
         self._check_role()
-        uuid = (await self.device(device_id)).uuid
+        if isinstance(device, str):
+            device = await self.device(device)
+        uuid = device.uuid
         if uuid is None:
             raise CapabilityError(
                 "This server is too old to show variables",

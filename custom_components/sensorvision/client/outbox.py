@@ -115,6 +115,10 @@ class Outbox:
             else:
                 variables[reading.variable] = reading
 
+    async def discard(self, device_id: str) -> None:
+        """Let go of what a device has to send, unless it is just being sent."""
+        self._waiting.pop(device_id, None)
+
     def _settle(self, batch: Batch) -> list[Reading]:
         """Take in those readings of a batch that are still out."""
         taken = self._taken.get(batch.device_id, {})

@@ -22,6 +22,7 @@ class Status:
         round_trip_s: how long the last post that was answered took, in seconds, or None.
         refused: how many readings the server has refused for good.
         accepted_devices: ids of the devices whose readings the server has accepted.
+        accepted_variables: likewise by device id and variable.
         refused_devices: what the server said, by id of the device that it refuses.
         refused_variables: what the server said, by device id and variable.
     """
@@ -35,5 +36,6 @@ class Status:
     round_trip_s: float | None = None
     refused: int = 0
     accepted_devices: set[str] = field(default_factory=set)
+    accepted_variables: set[tuple[str, str]] = field(default_factory=set)
     refused_devices: dict[str, str] = field(default_factory=dict)
     refused_variables: dict[tuple[str, str], str] = field(default_factory=dict)
