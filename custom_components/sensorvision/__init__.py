@@ -8,6 +8,7 @@ from homeassistant.helpers.typing import ConfigType
 from .client.delivery import Pace
 from .connection import load_authority
 from .const import DOMAIN
+from .problems import Problems
 from .runtime import Runtime, SensorVisionConfigEntry, names_store
 from .services import async_setup_services
 
@@ -56,6 +57,7 @@ async def async_remove_entry(
 ) -> None:
     """Leave nothing behind."""
     await names_store(hass, entry.entry_id).async_remove()
+    Problems(hass, entry).forget()
 
 
 async def _async_entry_updated(

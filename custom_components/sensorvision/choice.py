@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 import fnmatch
 import re
 from typing import Any, Self
@@ -11,15 +12,25 @@ from .const import (
     CONF_ATTRIBUTES,
     CONF_DIAGNOSTICS,
     CONF_DOMAINS,
+    CONF_FORMED_BY,
     CONF_GLOBS,
+    CONF_HEARTBEAT_MIN,
+    CONF_INTERVAL_S,
     CONF_LEAVE_OUT,
     CONF_MORE,
+    CONF_SENDING,
     CONF_TARGET,
     CONF_TEXTS,
+    CONF_VALUES,
+    CONF_WHEN,
 )
 from .mapping import parse_number
 
 type Target = Mapping[str, list[str]]
+
+DEFAULT_INTERVAL_S = 60
+# The server takes a device for offline that has been silent for an hour.
+DEFAULT_HEARTBEAT_MIN = 30
 
 # A pattern of entity ids: what these consist of, and shell wildcards.
 _GLOB = re.compile(r"[a-z0-9_.*?\[\]!-]+")
@@ -59,6 +70,48 @@ class Pick:
         }
 
 
+class FormedBy(StrEnum):
+    """What there is one SensorVision device for."""
+
+    DEVICE = "device"
+    AREA = "area"
+    MIRROR = "mirror"
+
+
+class When(StrEnum):
+    """When an entity's number is sent."""
+
+    CHANGE = "change"
+    LIMITED = "limited"
+    SNAPSHOT = "snapshot"
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """When numbers are sent.
+
+    Attributes:
+        when: on every change, on a change but not too often, or at fixed intervals.
+        interval_s: the least time between two numbers of an entity, or between two
+            snapshots, in seconds.
+        heartbeat_s: how long an entity may be steady before its number is sent again,
+            in seconds; 0 for ever.
+    """
+
+    when: When = When.CHANGE
+    interval_s: float = DEFAULT_INTERVAL_S
+    heartbeat_s: float = DEFAULT_HEARTBEAT_MIN * 60
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Self:
+        """Read a section of a subentry's data."""
+        return cls(
+            When(data.get(CONF_WHEN, When.CHANGE)),
+            data.get(CONF_INTERVAL_S, DEFAULT_INTERVAL_S),
+            data.get(CONF_HEARTBEAT_MIN, DEFAULT_HEARTBEAT_MIN) * 60,
+        )
+
+
 @dataclass(frozen=True)
 class Choice:
     """What one mirror is told to mirror, and how.
@@ -68,8 +121,10 @@ class Choice:
         leave_out: what not to mirror of it.
         with_diagnostics: whether a target's diagnostic and configuration entities and
             those found by domain or glob are mirrored too.
-        attributes: whose numbers are sent too, such as `light.brightness`.
+        attributes: whose numbers are sent too, such as `light-brightness`.
         number_by_text: what states stand for that are texts.
+        formed_by: what there is one SensorVision device for.
+        rhythm: when numbers are sent.
     """
 
     include: Pick
@@ -77,18 +132,26 @@ class Choice:
     with_diagnostics: bool = False
     attributes: frozenset[str] = frozenset()
     number_by_text: Mapping[str, int | float] = field(default_factory=dict)
+    formed_by: FormedBy = FormedBy.DEVICE
+    rhythm: Rhythm = Rhythm()
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
         """Read a subentry's data; what an older version did not ask has its default."""
         more = data.get(CONF_MORE, {})
         leave_out = data.get(CONF_LEAVE_OUT, {})
+        values = data.get(CONF_VALUES, {})
+        sending = data.get(CONF_SENDING, {})
         return cls(
             include=_pick(data.get(CONF_TARGET, {}), more),
             leave_out=_pick(leave_out.get(CONF_TARGET, {}), leave_out),
             with_diagnostics=data.get(CONF_DIAGNOSTICS, False),
-            attributes=frozenset(data.get(CONF_ATTRIBUTES, ())),
-            number_by_text=dict(filter(None, map(read_text, data.get(CONF_TEXTS, ())))),
+            attributes=frozenset(values.get(CONF_ATTRIBUTES, ())),
+            number_by_text=dict(
+                filter(None, map(read_text, values.get(CONF_TEXTS, ())))
+            ),
+            formed_by=FormedBy(sending.get(CONF_FORMED_BY, FormedBy.DEVICE)),
+            rhythm=Rhythm.of(sending),
         )
 
 

@@ -60,67 +60,6 @@ _MANY_WORDED_DOMAINS = frozenset(
 )
 
 
-# What Home Assistant documents as a number, by domain; each is offered in the form.
-NUMERIC_ATTRIBUTES: dict[str, tuple[str, ...]] = {
-    "climate": ("current_temperature", "temperature", "current_humidity", "humidity"),
-    "cover": ("current_position", "current_tilt_position"),
-    "device_tracker": ("battery_level", "gps_accuracy"),
-    "fan": ("percentage",),
-    "humidifier": ("current_humidity", "humidity"),
-    "light": ("brightness", "color_temp_kelvin"),
-    "media_player": ("volume_level",),
-    "sun": ("elevation", "azimuth"),
-    "vacuum": ("battery_level",),
-    "valve": ("current_position",),
-    "water_heater": ("current_temperature", "temperature"),
-    "weather": (
-        "temperature",
-        "humidity",
-        "pressure",
-        "wind_speed",
-        "wind_bearing",
-        "cloud_coverage",
-        "dew_point",
-        "uv_index",
-        "visibility",
-    ),
-}
-
-# What a new mirror sends unless told otherwise.
-SENSIBLE_ATTRIBUTES: tuple[str, ...] = (
-    "climate.current_temperature",
-    "climate.temperature",
-    "climate.current_humidity",
-    "cover.current_position",
-    "fan.percentage",
-    "humidifier.current_humidity",
-    "light.brightness",
-    "sun.elevation",
-    "vacuum.battery_level",
-    "valve.current_position",
-    "water_heater.current_temperature",
-    "water_heater.temperature",
-    "weather.temperature",
-    "weather.humidity",
-    "weather.pressure",
-    "weather.wind_speed",
-)
-
-
-def number_of_attribute(state: State, attribute: str) -> int | float | None:
-    """Return the number that an attribute holds, or None if it can't be sent."""
-    number = state.attributes.get(attribute)
-    if (
-        state.state == STATE_UNAVAILABLE
-        or isinstance(number, bool)
-        or not isinstance(number, int | float)
-        or not math.isfinite(number)
-        or abs(number) >= VALUE_LIMIT
-    ):
-        return None
-    return number
-
-
 def number_of(
     state: State, number_by_text: Mapping[str, int | float] = _NO_TEXTS
 ) -> int | float | SkipReason:

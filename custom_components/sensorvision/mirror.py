@@ -1,23 +1,26 @@
-"""Follow chosen entities and turn their states into readings."""
+"""Follow chosen entities, and send their numbers when it is time."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from itertools import islice
+import time
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
+from homeassistant.helpers.event import async_track_time_interval
 
+from .capture import Capture
+from .choice import Choice, Rhythm, When
 from .client.outbox import Reading
-from .mapping import (
-    NUMERIC_ATTRIBUTES,
-    SkipReason,
-    number_of,
-    number_of_attribute,
-)
+from .mapping import SkipReason
 from .names import Names
-from .selection import describe
+from .selection import Formation
 
 # So many can be named and sent in a few milliseconds.
 _ENTITIES_AT_ONCE = 100
+
+_LOOK_FOR_STEADY_EVERY = timedelta(minutes=1)
 
 
 class Mirror:
@@ -45,98 +48,161 @@ class Mirror:
         self._hass = hass
         self._names = names
         self._accept = accept
-        self._how: tuple[frozenset[str], Mapping[str, int | float]] = (
-            frozenset(),
-            {},
-        )
-        self._joining: dict[str, None] = {}
-        self._cancel_joining: CALLBACK_TYPE | None = None
+        self._how: tuple[object, ...] = ()
+        self._capture = self._make_capture(Choice.of({}), Formation())
+        self._rhythm = Rhythm()
+        self._ticks: list[CALLBACK_TYPE] = []
+        # Whose numbers are to be sent as they are now, and whose with their next state.
+        self._due: dict[str, None] = {}
+        self._cancel_due: CALLBACK_TYPE | None = None
+        # When each was last sent, and who has changed too soon after that.
+        self._sent_at: dict[str, float] = {}
+        self._held: dict[str, asyncio.TimerHandle] = {}
 
     @callback
     def follow(
-        self,
-        entity_ids: frozenset[str],
-        attributes: frozenset[str] = frozenset(),
-        number_by_text: Mapping[str, int | float] | None = None,
+        self, entity_ids: frozenset[str], choice: Choice, formation: Formation
     ) -> None:
         """Follow exactly these entities, and send what the new ones show now.
 
         Args:
             entity_ids: what to follow.
-            attributes: whose numbers to send too, such as `light.brightness`.
-            number_by_text: what states stand for that are texts.
+            choice: which of their numbers to send, and when.
+            formation: which device each belongs to.
         """
-        number_by_text = number_by_text or {}
-        known = (
-            self.entity_ids
-            if (attributes, number_by_text) == self._how
-            else frozenset()
-        )
-        self._joining |= dict.fromkeys(sorted(entity_ids - known))
+        how = (choice.attributes, choice.number_by_text, formation.by)
+        known = self.entity_ids if how == self._how else frozenset()
+        for entity_id in self.entity_ids - entity_ids:
+            self._let_go(entity_id)
+        self._due |= dict.fromkeys(sorted(entity_ids - known))
         self.entity_ids = entity_ids
-        self._how = (attributes, number_by_text)
-        if not self._cancel_joining:
-            self._send_joining()
+        self._how = how
+        self._capture = self._make_capture(choice, formation)
+        self._keep_time(choice.rhythm)
+        self._send_due_soon()
 
     @callback
     def stop(self) -> None:
         """Follow nothing any more."""
+        for entity_id in self.entity_ids:
+            self._let_go(entity_id)
         self.entity_ids = frozenset()
-        self._joining.clear()
-        if self._cancel_joining:
-            self._cancel_joining()
-            self._cancel_joining = None
+        self._stop_ticking()
+        if self._cancel_due:
+            self._cancel_due()
+            self._cancel_due = None
 
     @callback
     def state_changed(self, old: State | None, new: State) -> None:
-        """Send on what a followed entity shows now."""
-        if new.entity_id in self._joining:
-            del self._joining[new.entity_id]
+        """Send on what a followed entity shows now, if it is time."""
+        if is_due := new.entity_id in self._due:
+            del self._due[new.entity_id]
             old = None
-        readings: list[Reading] = []
-        if old is None or old.last_changed != new.last_changed:
-            readings += self._of_state(new)
-        readings += self._of_attributes(old, new)
-        if readings:
+        elif self._rhythm.when is When.SNAPSHOT:
+            return
+        readings = self._capture.changes(old, new)
+        if readings and (is_due or not self._must_wait(new.entity_id)):
+            self._sent_at[new.entity_id] = time.monotonic()
             self._accept(readings)
+
+    def _make_capture(self, choice: Choice, formation: Formation) -> Capture:
+        return Capture(self._hass, self._names, choice, formation, self.skipped)
+
+    def _let_go(self, entity_id: str) -> None:
+        """Owe an entity nothing any more: what was held back is sent."""
+        self._release_now(entity_id)
+        self._due.pop(entity_id, None)
+        self._sent_at.pop(entity_id, None)
+
+    def _must_wait(self, entity_id: str) -> bool:
+        """Tell whether an entity was sent too lately, and if so, see to it later."""
+        if self._rhythm.when is not When.LIMITED or entity_id not in self._sent_at:
+            return False
+        if entity_id in self._held:
+            return True
+        left_s = self._sent_at[entity_id] + self._rhythm.interval_s - time.monotonic()
+        if left_s <= 0:
+            return False
+        self._held[entity_id] = self._hass.loop.call_later(
+            left_s, self._release, entity_id
+        )
+        return True
+
+    def _release_now(self, entity_id: str) -> None:
+        if held := self._held.get(entity_id):
+            held.cancel()
+            self._release(entity_id)
 
     @callback
-    def _send_joining(self) -> None:
-        """Send what those show that have joined, in slices that hold nobody up."""
-        self._cancel_joining = None
-        for entity_id in (now := tuple(islice(self._joining, _ENTITIES_AT_ONCE))):
-            del self._joining[entity_id]
-        readings = [
-            reading
-            for entity_id in now
-            if entity_id in self.entity_ids
-            and (state := self._hass.states.get(entity_id))
-            for reading in (*self._of_state(state), *self._of_attributes(None, state))
+    def _release(self, entity_id: str) -> None:
+        """Send what a held entity shows by now, with the time of its last change."""
+        del self._held[entity_id]
+        if state := self._hass.states.get(entity_id):
+            self._sent_at[entity_id] = time.monotonic()
+            self._accept(self._capture.changes(None, state))
+
+    def _keep_time(self, rhythm: Rhythm) -> None:
+        """Tick as often as the rhythm asks for."""
+        if self._ticks and rhythm == self._rhythm:
+            return
+        self._stop_ticking()
+        for entity_id in list(self._held):
+            self._release_now(entity_id)
+        self._rhythm = rhythm
+        if rhythm.when is When.SNAPSHOT:
+            interval = timedelta(seconds=rhythm.interval_s)
+            self._tick(self._take_snapshot, interval)
+        if rhythm.heartbeat_s:
+            self._tick(self._look_for_steady, _LOOK_FOR_STEADY_EVERY)
+
+    def _tick(self, action: Callable[[datetime], None], interval: timedelta) -> None:
+        self._ticks.append(
+            async_track_time_interval(
+                self._hass, action, interval, cancel_on_shutdown=True
+            )
+        )
+
+    def _stop_ticking(self) -> None:
+        for stop in self._ticks:
+            stop()
+        self._ticks.clear()
+
+    @callback
+    def _take_snapshot(self, _now: datetime) -> None:
+        self._due |= dict.fromkeys(sorted(self.entity_ids))
+        self._send_due_soon()
+
+    @callback
+    def _look_for_steady(self, _now: datetime) -> None:
+        """Send those again that have not changed for long."""
+        latest = time.monotonic() - self._rhythm.heartbeat_s
+        steady = [
+            entity_id
+            for entity_id, sent_at in self._sent_at.items()
+            if sent_at <= latest
         ]
+        for entity_id in steady:
+            # It is missed no more if it has become unavailable.
+            del self._sent_at[entity_id]
+        self._due |= dict.fromkeys(steady)
+        self._send_due_soon()
+
+    def _send_due_soon(self) -> None:
+        if self._due and not self._cancel_due:
+            self._send_due()
+
+    @callback
+    def _send_due(self) -> None:
+        """Send what those show that are due, in slices that hold nobody up."""
+        self._cancel_due = None
+        readings: list[Reading] = []
+        for entity_id in tuple(islice(self._due, _ENTITIES_AT_ONCE)):
+            del self._due[entity_id]
+            state = self._hass.states.get(entity_id)
+            if state and (numbers := self._capture.present(state, time.time())):
+                self._sent_at[entity_id] = time.monotonic()
+                readings += numbers
         if readings:
             self._accept(readings)
-        if self._joining:
-            self._cancel_joining = self._hass.loop.call_soon(self._send_joining).cancel
-
-    def _of_state(self, state: State) -> Iterator[Reading]:
-        number = number_of(state, self._how[1])
-        if isinstance(number, SkipReason):
-            self.skipped[number] += 1
-            return
-        address = self._names.address(describe(self._hass, state.entity_id))
-        yield Reading(*address, number, state.last_updated_timestamp)
-
-    def _of_attributes(self, old: State | None, new: State) -> Iterator[Reading]:
-        """Yield the chosen attributes whose numbers have changed."""
-        for attribute in NUMERIC_ATTRIBUTES.get(new.domain, ()):
-            if f"{new.domain}.{attribute}" not in self._how[0]:
-                continue
-            number = number_of_attribute(new, attribute)
-            if number is None or (
-                old and number_of_attribute(old, attribute) == number
-            ):
-                continue
-            address = self._names.attribute_address(
-                describe(self._hass, new.entity_id), attribute
-            )
-            yield Reading(*address, number, new.last_updated_timestamp)
+        if self._due:
+            self._cancel_due = self._hass.loop.call_soon(self._send_due).cancel

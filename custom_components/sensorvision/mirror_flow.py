@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
-from homeassistant.const import CONF_NAME
+from homeassistant.const import CONF_NAME, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    SelectOptionDict,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -20,33 +22,72 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from .choice import Choice, is_glob, read_text
+from .attributes import ATTRIBUTES, SENSIBLE_ATTRIBUTES
+from .choice import (
+    DEFAULT_HEARTBEAT_MIN,
+    DEFAULT_INTERVAL_S,
+    Choice,
+    FormedBy,
+    When,
+    is_glob,
+    read_text,
+)
 from .const import (
     CONF_ATTRIBUTES,
     CONF_DIAGNOSTICS,
     CONF_DOMAINS,
+    CONF_FORMED_BY,
     CONF_GLOBS,
+    CONF_HEARTBEAT_MIN,
+    CONF_INTERVAL_S,
     CONF_LEAVE_OUT,
     CONF_MORE,
+    CONF_SENDING,
     CONF_TARGET,
     CONF_TEXTS,
+    CONF_VALUES,
+    CONF_WHEN,
 )
-from .mapping import NUMERIC_ATTRIBUTES, SENSIBLE_ATTRIBUTES
 
-_ATTRIBUTES_SELECTOR = SelectSelector(
-    SelectSelectorConfig(
-        options=[
-            SelectOptionDict(
-                value=f"{domain}.{attribute}",
-                label=f"{domain}: {attribute}".replace("_", " ").capitalize(),
-            )
-            for domain, attributes in NUMERIC_ATTRIBUTES.items()
-            for attribute in attributes
-        ],
-        multiple=True,
-        mode=SelectSelectorMode.DROPDOWN,
-    )
-)
+_DAY_S = 24 * 60 * 60
+_DAY_MIN = 24 * 60
+
+_VALUES = {
+    vol.Optional(CONF_ATTRIBUTES): SelectSelector(
+        SelectSelectorConfig(
+            options=list(ATTRIBUTES),
+            multiple=True,
+            mode=SelectSelectorMode.DROPDOWN,
+            translation_key=CONF_ATTRIBUTES,
+        )
+    ),
+    vol.Optional(CONF_TEXTS): TextSelector(TextSelectorConfig(multiple=True)),
+}
+
+_SENDING = {
+    vol.Required(CONF_FORMED_BY, default=FormedBy.DEVICE): SelectSelector(
+        SelectSelectorConfig(options=list(FormedBy), translation_key=CONF_FORMED_BY)
+    ),
+    vol.Required(CONF_WHEN, default=When.CHANGE): SelectSelector(
+        SelectSelectorConfig(options=list(When), translation_key=CONF_WHEN)
+    ),
+    vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): NumberSelector(
+        NumberSelectorConfig(
+            min=1,
+            max=_DAY_S,
+            mode=NumberSelectorMode.BOX,
+            unit_of_measurement=UnitOfTime.SECONDS,
+        )
+    ),
+    vol.Required(CONF_HEARTBEAT_MIN, default=DEFAULT_HEARTBEAT_MIN): NumberSelector(
+        NumberSelectorConfig(
+            min=0,
+            max=_DAY_MIN,
+            mode=NumberSelectorMode.BOX,
+            unit_of_measurement=UnitOfTime.MINUTES,
+        )
+    ),
+}
 
 
 class MirrorSubentryFlow(ConfigSubentryFlow):
@@ -61,7 +102,9 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
             return self.async_create_entry(
                 title=user_input[CONF_NAME], data=_data(user_input)
             )
-        shown = user_input or {CONF_ATTRIBUTES: list(SENSIBLE_ATTRIBUTES)}
+        shown = user_input or {
+            CONF_VALUES: {CONF_ATTRIBUTES: list(SENSIBLE_ATTRIBUTES)}
+        }
         return self._show_form("user", shown, errors)
 
     async def async_step_reconfigure(
@@ -125,8 +168,12 @@ def _schema(hass: HomeAssistant) -> vol.Schema:
                 {"collapsed": True},
             ),
             vol.Required(CONF_DIAGNOSTICS, default=False): BooleanSelector(),
-            vol.Optional(CONF_ATTRIBUTES): _ATTRIBUTES_SELECTOR,
-            vol.Optional(CONF_TEXTS): TextSelector(TextSelectorConfig(multiple=True)),
+            vol.Optional(CONF_VALUES): section(
+                vol.Schema(_VALUES), {"collapsed": True}
+            ),
+            vol.Optional(CONF_SENDING): section(
+                vol.Schema(_SENDING), {"collapsed": True}
+            ),
         }
     )
 
@@ -142,8 +189,8 @@ def _errors(user_input: Mapping[str, Any] | None) -> dict[str, str]:
         errors[CONF_TARGET] = "target_unnamed"
     if not _has_names(user_input.get(CONF_LEAVE_OUT, {}).get(CONF_TARGET, {})):
         errors[CONF_LEAVE_OUT] = "target_unnamed"
-    if not all(map(read_text, user_input.get(CONF_TEXTS, ()))):
-        errors[CONF_TEXTS] = "invalid_text"
+    if not all(map(read_text, user_input.get(CONF_VALUES, {}).get(CONF_TEXTS, ()))):
+        errors[CONF_VALUES] = "invalid_text"
     for part in (CONF_MORE, CONF_LEAVE_OUT):
         if _bad_globs({part: user_input.get(part, {})}):
             errors[part] = "invalid_glob"

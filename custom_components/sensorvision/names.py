@@ -1,8 +1,8 @@
 """Give Home Assistant's things names that are safe on the server, once and for good."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
+from dataclasses import dataclass, replace
+from typing import NamedTuple, NotRequired, Self, TypedDict
 
 from homeassistant.util import slugify
 
@@ -12,7 +12,7 @@ from .client.protocol import (
     RESERVED_VARIABLE_LIMITS,
 )
 
-_UNIT_SLUGS = {"%": "pct"}
+_UNIT_SLUGS = {"%": "pct", "°": "deg", "°C": "c", "°F": "f"}
 
 # What Home Assistant makes of a text that nothing is left of.
 _SLUG_OF_NOTHING = slugify("-")
@@ -30,6 +30,7 @@ class Described:
         device_class: what it measures, or None.
         entity_id: what Home Assistant knows it by at present.
         unit: unit of measurement, or None.
+        group: ends its keys where its SensorVision device is not its own one.
     """
 
     key: str
@@ -39,11 +40,33 @@ class Described:
     device_class: str | None
     entity_id: str
     unit: str | None
+    group: str = ""
 
     @property
     def object_id(self) -> str:
         """Return the entity id without its domain."""
         return self.entity_id.partition(".")[2]
+
+    @property
+    def own_slug(self) -> str:
+        """Return the slug of its own name, without its device's, empty if it has none."""
+        slug = _slug(self.name)
+        if self.device_name:
+            # Integrations of the old kind repeat the device's name in the entity's.
+            slug = slug.removeprefix(f"{slugify(self.device_name)}_")
+        return slug
+
+    def within(self, group_id: str, group_name: str) -> Self:
+        """Return it as a part of something that holds several devices."""
+        own = self.own_slug or (_slug(self.device_class) if self.device_name else "")
+        parts = (_slug(self.device_name), own)
+        return replace(
+            self,
+            device_key=group_id,
+            device_name=group_name,
+            name=" ".join(filter(None, parts)) or self.object_id,
+            group=f"@{group_id}",
+        )
 
 
 class Address(NamedTuple):
@@ -53,11 +76,22 @@ class Address(NamedTuple):
     variable: str
 
 
+class UnitChange(NamedTuple):
+    """That an entity's numbers go elsewhere because they are in another unit."""
+
+    entity_id: str
+    old_unit: str
+    new_unit: str
+    old: Address
+    new: Address
+
+
 class StoredNames(TypedDict):
     """The names that were given, as they are kept on disk."""
 
     devices: dict[str, str]
     variables: dict[str, list[str]]
+    units: NotRequired[dict[str, str]]
 
 
 class Names:
@@ -76,41 +110,84 @@ class Names:
         self._addresses = {
             key: Address(*address) for key, address in stored["variables"].items()
         }
+        self._units = dict(stored.get("units", {}))
+        self._unit_changes: list[UnitChange] = []
         self._taken_devices = set(self._devices.values())
         self._taken_addresses = set(self._addresses.values())
 
     def __len__(self) -> int:
-        """Return how many entities have got a name."""
-        return len(self._addresses)
+        """Return how much is to be kept on disk."""
+        return len(self._addresses) + len(self._units)
 
     def as_stored(self) -> StoredNames:
         """Return what is to be kept on disk."""
         return StoredNames(
             devices=dict(self._devices),
             variables={key: list(address) for key, address in self._addresses.items()},
+            units=dict(self._units),
         )
 
+    def take_unit_changes(self) -> list[UnitChange]:
+        """Return which entities have got another variable for their unit, this once."""
+        changes, self._unit_changes = self._unit_changes, []
+        return changes
+
     def address(self, entity: Described) -> Address:
-        """Return where an entity's numbers go, chosen at its first use."""
-        if known := self._known(entity.key, entity.entity_id):
-            return known
-        return self._give(entity.key, self._device_id(entity), _variable_name(entity))
+        """Return where an entity's numbers go, chosen at its first use with its unit."""
+        address = self._address(entity)
+        return self._address_in_unit(entity, "", entity.unit, address)
 
-    def attribute_address(self, entity: Described, attribute: str) -> Address:
+    def attribute_address(
+        self, entity: Described, attribute: str, unit: str | None
+    ) -> Address:
         """Return where an attribute's numbers go: beside those of its entity."""
-        key = f"{entity.key}#{attribute}"
-        if known := self._known(key, f"{entity.entity_id}#{attribute}"):
-            return known
-        device_id, variable = self.address(entity)
-        return self._give(key, device_id, f"{variable}_{attribute}")
+        part = f"#{attribute}"
+        address = self._known(entity, part)
+        if address is None:
+            device_id, variable = self._address(entity)
+            key = _key(entity, part)
+            address = self._give(key, device_id, f"{variable}_{attribute}")
+        return self._address_in_unit(entity, part, unit, address)
 
-    def _known(self, key: str, unregistered_key: str) -> Address | None:
+    def _address(self, entity: Described) -> Address:
+        if known := self._known(entity):
+            return known
+        variable = _variable_name(entity)
+        return self._give(_key(entity), self._device_id(entity), variable)
+
+    def _address_in_unit(
+        self, entity: Described, part: str, unit: str | None, first: Address
+    ) -> Address:
+        """Return another address than the first where the unit is not the first any more.
+
+        Numbers of two units in one variable would make a false history.
+        """
+        if not unit:
+            return first
+        first_unit = self._units.setdefault(_key(entity, part), unit)
+        if unit == first_unit:
+            return first
+        in_unit = f"{part}|{unit}"
+        if known := self._known(entity, in_unit):
+            return known
+        wanted = f"{first.variable}_{_unit_slug(unit)}"
+        address = self._give(_key(entity, in_unit), first.device_id, wanted)
+        self._unit_changes.append(
+            UnitChange(entity.entity_id, first_unit, unit, first, address)
+        )
+        return address
+
+    def _known(self, entity: Described, part: str = "") -> Address | None:
         """Return the address that was given before, if any."""
+        key = _key(entity, part)
         if known := self._addresses.get(key):
             return known
         # It had no registry entry before, and no other key.
+        unregistered_key = f"{entity.entity_id}{entity.group}{part}"
         if known := self._addresses.pop(unregistered_key, None):
             self._addresses[key] = known
+            if unit := self._units.pop(unregistered_key, None):
+                self._units[key] = unit
         return known
 
     def _give(self, key: str, device_id: str, wanted: str) -> Address:
@@ -141,17 +218,21 @@ class Names:
         return device_id
 
 
+def _key(entity: Described, part: str = "") -> str:
+    """Return by which key an entity's address is kept, or that of a part of it."""
+    return f"{entity.key}{entity.group}{part}"
+
+
 def _variable_name(entity: Described) -> str:
     """Return the slug of the entity's own name, else device class, else object id."""
-    slug = _slug(entity.name)
-    if entity.device_name:
-        # Integrations of the old kind repeat the device's name in the entity's.
-        slug = slug.removeprefix(f"{slugify(entity.device_name)}_")
-    slug = slug or _slug(entity.device_class) or slugify(entity.object_id)
+    slug = entity.own_slug or _slug(entity.device_class) or slugify(entity.object_id)
     if slug in RESERVED_VARIABLE_LIMITS:
-        unit = _UNIT_SLUGS.get(entity.unit or "", _slug(entity.unit))
-        return f"{slug}_{unit or 'value'}"
+        return f"{slug}_{_unit_slug(entity.unit)}"
     return slug
+
+
+def _unit_slug(unit: str | None) -> str:
+    return _UNIT_SLUGS.get(unit or "", _slug(unit)) or "value"
 
 
 def _slug(text: str | None) -> str:

@@ -9,6 +9,7 @@ from homeassistant.helpers import issue_registry as ir
 
 from .client.delivery import Status
 from .const import DOMAIN
+from .names import UnitChange
 
 
 class Missing(NamedTuple):
@@ -66,26 +67,60 @@ class Problems:
         )
 
     @callback
+    def show_unit_changes(self, changes: Iterable[UnitChange]) -> None:
+        """Say where the numbers of an entity go on, until a person has taken note."""
+        for change in changes:
+            placeholders = {
+                "entity": change.entity_id,
+                "old_unit": change.old_unit,
+                "new_unit": change.new_unit,
+                "device": change.new.device_id,
+                "old_variable": change.old.variable,
+                "new_variable": change.new.variable,
+            }
+            name = ".".join(change.new)
+            self._create("unit_changed", name, placeholders, is_for_a_person=True)
+
+    @callback
     def clear(self) -> None:
         """Show nothing any more."""
         for key in list(self._shown):
             self._show(key, {})
+
+    @callback
+    def forget(self) -> None:
+        """Take away what was to be shown until a person has taken note of it."""
+        for domain, issue_id in list(ir.async_get(self._hass).issues):
+            if domain == DOMAIN and self._entry.entry_id in issue_id:
+                ir.async_delete_issue(self._hass, domain, issue_id)
 
     def _show(self, key: str, problems: Mapping[str, dict[str, str]]) -> None:
         shown = self._shown.get(key, set())
         for name in shown - problems.keys():
             ir.async_delete_issue(self._hass, DOMAIN, self._issue_id(key, name))
         for name, placeholders in problems.items():
-            ir.async_create_issue(
-                self._hass,
-                DOMAIN,
-                self._issue_id(key, name),
-                is_fixable=False,
-                severity=ir.IssueSeverity.WARNING,
-                translation_key=key,
-                translation_placeholders={"entry": self._entry.title, **placeholders},
-            )
+            self._create(key, name, placeholders)
         self._shown[key] = set(problems)
+
+    def _create(
+        self,
+        key: str,
+        name: str,
+        placeholders: dict[str, str],
+        *,
+        is_for_a_person: bool = False,
+    ) -> None:
+        """Show an issue until it is over, or until a person has taken note of it."""
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            self._issue_id(key, name),
+            is_fixable=is_for_a_person,
+            is_persistent=is_for_a_person,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=key,
+            translation_placeholders={"entry": self._entry.title, **placeholders},
+        )
 
     def _issue_id(self, key: str, name: str) -> str:
         return f"{key}_{self._entry.entry_id}_{name}"

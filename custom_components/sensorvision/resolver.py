@@ -30,7 +30,7 @@ from .const import CONF_LEAVE_OUT, CONF_TARGET, SUBENTRY_TYPE_MIRROR
 from .mirror import Mirror
 from .names import Names
 from .problems import Missing, Problems
-from .selection import Registry
+from .selection import Formation, Registry
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -128,7 +128,11 @@ class Resolver:
                 subentry_id, Mirror(self._hass, self._names, self._accept)
             )
             entity_ids = selection.entity_ids - mirror_of.keys()
-            mirror.follow(entity_ids, choice.attributes, choice.number_by_text)
+            mirror.follow(
+                entity_ids,
+                choice,
+                Formation(choice.formed_by, subentry_id, subentry.title),
+            )
             mirror_of |= dict.fromkeys(entity_ids, mirror)
             self._finds_unregistered |= choice.include.has_patterns
             if selection.missing and self._hass.state is CoreState.running:

@@ -216,9 +216,8 @@ class Runtime:
         if self.is_mirroring:
             self._start_delivery()
             for mirror in self.mirrors.values():
-                entity_ids = mirror.entity_ids
+                # What it then follows anew it sends as it is now.
                 mirror.stop()
-                mirror.follow(entity_ids)
         else:
             self._stop_delivery()
             self.status.is_connected = None
@@ -232,6 +231,7 @@ class Runtime:
         self._delivery.notify()
         if len(self._names) != self._names_given:
             self._names_given = len(self._names)
+            self._problems.show_unit_changes(self._names.take_unit_changes())
             self._store.async_delay_save(self._names.as_stored, _SAVE_NAMES_AFTER_S)
 
     @callback

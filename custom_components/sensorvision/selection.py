@@ -11,16 +11,35 @@ from homeassistant.const import (
     ATTR_UNIT_OF_MEASUREMENT,
 )
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    area_registry as ar,
+    device_registry as dr,
+    entity_registry as er,
+)
 from homeassistant.helpers.target import (
     SelectedEntities,
     TargetSelection,
     async_extract_referenced_entity_ids,
 )
 
-from .choice import Choice, Target
+from .choice import Choice, FormedBy, Target
 from .const import DOMAIN
 from .names import Described
+
+
+@dataclass(frozen=True)
+class Formation:
+    """Which SensorVision device an entity of a mirror belongs to.
+
+    Attributes:
+        by: what there is one device for.
+        mirror_id: the id of the mirror's subentry.
+        mirror_name: the mirror's title.
+    """
+
+    by: FormedBy = FormedBy.DEVICE
+    mirror_id: str = ""
+    mirror_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,31 +148,55 @@ class Registry:
 
 
 @callback
-def describe(hass: HomeAssistant, entity_id: str) -> Described:
-    """Collect what an entity is named after."""
+def describe(
+    hass: HomeAssistant, entity_id: str, formation: Formation | None = None
+) -> Described:
+    """Collect what an entity is named after.
+
+    Args:
+        hass: Home Assistant.
+        entity_id: the entity.
+        formation: which device it belongs to, by default Home Assistant's.
+    """
     state = hass.states.get(entity_id)
     attributes: Mapping[str, Any] = state.attributes if state else {}
+    unit = _text(attributes, ATTR_UNIT_OF_MEASUREMENT)
     entry = er.async_get(hass).async_get(entity_id)
     if entry is None:
-        return Described(
+        described = Described(
             key=entity_id,
             device_key=None,
             device_name=None,
             name=_text(attributes, ATTR_FRIENDLY_NAME),
             device_class=_text(attributes, ATTR_DEVICE_CLASS),
             entity_id=entity_id,
-            unit=_text(attributes, ATTR_UNIT_OF_MEASUREMENT),
+            unit=unit,
         )
+        return _formed(described, formation, None)
     device = dr.async_get(hass).async_get(entry.device_id) if entry.device_id else None
-    return Described(
+    described = Described(
         key=entry.id,
         device_key=device.id if device else None,
         device_name=(device.name_by_user or device.name) if device else None,
         name=entry.name or entry.original_name,
         device_class=entry.device_class or entry.original_device_class,
         entity_id=entity_id,
-        unit=entry.unit_of_measurement,
+        unit=unit or entry.unit_of_measurement,
     )
+    area_id = entry.area_id or (device.area_id if device else None)
+    area = ar.async_get(hass).async_get_area(area_id) if area_id else None
+    return _formed(described, formation, area)
+
+
+def _formed(
+    entity: Described, formation: Formation | None, area: ar.AreaEntry | None
+) -> Described:
+    """Return an entity as part of the SensorVision device that it is to belong to."""
+    if formation and formation.by is FormedBy.MIRROR:
+        return entity.within(formation.mirror_id, formation.mirror_name)
+    if formation and formation.by is FormedBy.AREA and area:
+        return entity.within(area.id, area.name)
+    return entity
 
 
 def _text(attributes: Mapping[str, Any], key: str) -> str | None:

@@ -4,12 +4,13 @@ from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant, State
 import pytest
 
-from custom_components.sensorvision.const import SUBENTRY_TYPE_MIRROR
-from custom_components.sensorvision.mapping import (
-    NUMERIC_ATTRIBUTES,
+from custom_components.sensorvision.attributes import (
+    ATTRIBUTES,
     SENSIBLE_ATTRIBUTES,
     number_of_attribute,
+    unit_of_attribute,
 )
+from custom_components.sensorvision.const import SUBENTRY_TYPE_MIRROR
 from custom_components.sensorvision.names import Address, Names
 from custom_components.sensorvision.selection import describe
 from sandbox import Sandbox
@@ -19,7 +20,7 @@ from .house import House, mirror_of, numbers, until
 
 _DATA = {
     "target": {"entity_id": ["climate.hall"]},
-    "attributes": ["climate.current_temperature", "light.brightness"],
+    "values": {"attributes": ["climate-current_temperature", "light-brightness"]},
 }
 
 
@@ -88,13 +89,33 @@ def test_attribute_keeps_its_variable(hass: HomeAssistant, house: House) -> None
     """Also when its entity gets an entry in the registry."""
     names = Names("home", None)
     hass.states.async_set("light.lamp", "on")
-    first = names.attribute_address(describe(hass, "light.lamp"), "brightness")
+    lamp = describe(hass, "light.lamp")
+    first = names.attribute_address(lamp, "brightness", None)
     assert first == Address("home.lamp", "lamp_brightness")
     hass.states.async_remove("light.lamp")
     house.entity("light.lamp", "on")
     again = Names("home", names.as_stored())
-    assert again.attribute_address(describe(hass, "light.lamp"), "brightness") == first
-    assert again.address(describe(hass, "light.lamp")) == Address("home.lamp", "lamp")
+    lamp = describe(hass, "light.lamp")
+    assert again.attribute_address(lamp, "brightness", None) == first
+    assert again.address(lamp) == Address("home.lamp", "lamp")
+
+
+@pytest.mark.parametrize(
+    ("state", "attribute", "unit"),
+    [
+        (State("climate.x", "heat"), "temperature", "°F"),
+        (State("fan.x", "on"), "percentage", "%"),
+        (State("light.x", "on"), "brightness", None),
+        (State("light.x", "on"), "color_temp_kelvin", "K"),
+        (State("weather.x", "sunny"), "pressure", None),
+        (State("weather.x", "sunny", {"pressure_unit": 5}), "pressure", None),
+        (State("weather.x", "sunny", {"pressure_unit": "hPa"}), "pressure", "hPa"),
+    ],
+)
+def test_attribute_has_the_unit_that_home_assistant_gives_it(
+    state: State, attribute: str, unit: str | None
+) -> None:
+    assert unit_of_attribute(state, attribute, "°F") == unit
 
 
 async def test_form_offers_all_and_proposes_sensible_ones(
@@ -105,11 +126,8 @@ async def test_form_offers_all_and_proposes_sensible_ones(
         (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
     )
     assert form["data_schema"]
-    [(key, selector)] = [
-        item for item in form["data_schema"].schema.items() if item[0] == "attributes"
-    ]
+    values = form["data_schema"].schema["values"].schema.schema
+    [(key, selector)] = [item for item in values.items() if item[0] == "attributes"]
     assert key.description == {"suggested_value": list(SENSIBLE_ATTRIBUTES)}
-    labels = {option["value"]: option["label"] for option in selector.config["options"]}
-    assert set(SENSIBLE_ATTRIBUTES) < labels.keys()
-    assert {value.partition(".")[0] for value in labels} == NUMERIC_ATTRIBUTES.keys()
-    assert labels["climate.current_temperature"] == "Climate: current temperature"
+    assert selector.config["options"] == list(ATTRIBUTES)
+    assert set(SENSIBLE_ATTRIBUTES) < set(ATTRIBUTES)

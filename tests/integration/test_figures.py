@@ -181,10 +181,12 @@ async def test_age_is_that_of_the_oldest_reading_and_never_negative(
 ) -> None:
     """A clock that was set back makes readings of the future."""
     house.entity("sensor.tank", "70")
+    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    await until(lambda: entry.runtime_data.status.delivered == 1)
     sandbox.faults.set("http_503")
     an_hour_ago = dt_util.utcnow().timestamp() - 3600
     hass.states.async_set("sensor.tank", "71", timestamp=an_hour_ago)
-    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    await hass.async_block_till_done()
     assert 3600 <= entry.runtime_data.figures.oldest_waiting_s < 3700
     hass.states.async_set("sensor.tank", "72", timestamp=an_hour_ago + 7200)
     await hass.async_block_till_done()

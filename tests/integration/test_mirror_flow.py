@@ -136,8 +136,11 @@ async def test_mirror_can_be_changed(
             "",
         ),
         (
-            {"more": {"domains": ["sensor"]}, "texts": ["heat = 2", "cool"]},
-            {"texts": "invalid_text"},
+            {
+                "more": {"domains": ["sensor"]},
+                "values": {"texts": ["heat = 2", "cool"]},
+            },
+            {"values": "invalid_text"},
             "",
         ),
         ({"more": {"domains": [], "globs": []}}, {"target": "target_empty"}, ""),

@@ -24,7 +24,7 @@ import pytest
 from custom_components.sensorvision.choice import Choice
 from custom_components.sensorvision.const import DOMAIN
 from custom_components.sensorvision.names import Names
-from custom_components.sensorvision.selection import Registry, describe
+from custom_components.sensorvision.selection import Formation, Registry, describe
 from sandbox import Sandbox
 
 from .conftest import SetUp
@@ -175,13 +175,14 @@ async def test_many_join_in_slices_and_none_is_lost(
     runtime = entry.runtime_data
     [followed] = runtime.mirrors.values()
     everything = followed.entity_ids
+    choice = Choice.of({})
     await until(lambda: runtime.status.delivered == 250)
 
     followed.stop()
-    followed.follow(everything)
+    followed.follow(everything, choice, Formation())
     hass.states.async_set("sensor.e249", "-1")
     hass.states.async_set("sensor.late", "5")
-    followed.follow(everything | {"sensor.late"})
+    followed.follow(everything | {"sensor.late"}, choice, Formation())
     await until(lambda: numbers(sandbox, "home.late", "late") == [5])
     await until(lambda: numbers(sandbox, "home.e249", "e249") == [249, -1])
     assert len(runtime.stored_names()["variables"]) == 251
@@ -199,8 +200,9 @@ async def test_mirror_can_be_stopped_while_entities_join(
     await until(lambda: runtime.status.delivered == 250)
     [followed] = runtime.mirrors.values()
     everything = followed.entity_ids
+    choice = Choice.of({})
     followed.stop()
-    followed.follow(everything)
+    followed.follow(everything, choice, Formation())
     followed.stop()
     await until(lambda: runtime.status.delivered == 350)
     assert not runtime.outbox

@@ -39,7 +39,9 @@ async def test_chosen_texts_are_sent_and_others_are_not(
     assert not entry.runtime_data.outbox
     [subentry] = entry.subentries.values()
     hass.config_entries.async_update_subentry(
-        entry, subentry, data={"target": target, "texts": ["heat = 2", "off = -1"]}
+        entry,
+        subentry,
+        data={"target": target, "values": {"texts": ["heat = 2", "off = -1"]}},
     )
     await until(lambda: numbers(sandbox, "home.hall", "hall") == [2])
     hass.states.async_set("climate.hall", "dry")

@@ -17,6 +17,7 @@ from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.selector import SelectSelector
 import pytest
 
 from custom_components import sensorvision
@@ -91,6 +92,7 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
         "entity",
         "exceptions",
         "issues",
+        "selector",
         "services",
         "system_health",
     }
@@ -108,7 +110,7 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
             assert part.keys() == {"name", "description", "data", "data_description"}
             assert part["data"].keys() == part["data_description"].keys()
     for issue in TEXTS["issues"].values():
-        assert issue.keys() == {"title", "description"}
+        assert issue.keys() in ({"title", "description"}, {"title", "fix_flow"})
 
 
 async def test_every_form_has_a_text_for_every_field(
@@ -249,6 +251,29 @@ async def test_entities_have_a_name_and_an_icon(
         }
 
 
+async def test_options_to_select_are_those_of_the_forms(
+    hass: HomeAssistant, set_up: SetUp
+) -> None:
+    entry = await set_up()
+    form = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
+    )
+    assert form["data_schema"]
+    fields = [
+        field
+        for part in form["data_schema"].schema.values()
+        for field in (part.schema.schema.values() if isinstance(part, section) else ())
+    ]
+    selects = {
+        field.config["translation_key"]: field.config["options"]
+        for field in fields
+        if isinstance(field, SelectSelector) and "translation_key" in field.config
+    }
+    assert selects.keys() == TEXTS["selector"].keys()
+    for key, options in selects.items():
+        assert set(options) == TEXTS["selector"][key]["options"].keys()
+
+
 def test_issues_are_those_of_the_code() -> None:
     """None without a text, no text without an issue.
 
@@ -260,7 +285,7 @@ def test_issues_are_those_of_the_code() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "_show"
+        and node.func.attr in ("_create", "_show")
         and isinstance(node.args[0], ast.Constant)
     }
     assert shown == TEXTS["issues"].keys()
