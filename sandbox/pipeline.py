@@ -158,7 +158,8 @@ class Pipeline:
         """
         if self._is_hidden(parts):
             raise NoSuchPath
-        if not parts[-1] and self._context.has(Mode.BEFORE_2026_01_18):
+        # Whatever is old about a server, it is older than the slash at a path's end.
+        if not parts[-1] and self._context.state.modes:
             # The page's catch-all takes a path that no controller has; it only knows GET.
             raise NoSuchPath if method in ("GET", "HEAD") else WrongMethod
         return self._router.resolve("GET" if method == "HEAD" else method, parts)

@@ -18,6 +18,7 @@ from yarl import URL
 
 from .client.delivery import Status
 from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN
+from .problems import shown_age
 from .runtime import Runtime, SensorVisionConfigEntry
 
 # Everything else that an entry holds may be a credential, now or later.
@@ -76,6 +77,7 @@ def _status(status: Status) -> dict[str, Any]:
         "is_credential_refused": status.is_credential_refused,
         "problem": status.problem,
         "can": asdict(status.capabilities) if status.capabilities else None,
+        "server": shown_age(status.age),
         "refused_devices": dict(status.refused_devices),
         "refused_variables": [
             {"device": device_id, "variable": variable, "message": message}

@@ -1,15 +1,20 @@
 """Show what a person can mend as repair issues, for as long as it lasts."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
+from .client import Capabilities, ServerAge
+from .client.age import ANY_VARIABLE_SINCE, TOKENS_OWN_THEIR_DEVICES_SINCE
 from .client.delivery import Status
 from .const import DOMAIN
 from .names import UnitChange
+
+# The others keep something from being mirrored; with this one nothing is.
+_SEVERITIES = {"server_too_old": ir.IssueSeverity.ERROR}
 
 
 class Missing(NamedTuple):
@@ -18,6 +23,45 @@ class Missing(NamedTuple):
     subentry_id: str
     title: str
     names: tuple[str, ...]
+
+
+class TooOld(NamedTuple):
+    """What a server lacks that a credential needs.
+
+    Attributes:
+        key: the key of its text.
+        needed: the day that the server's version has to be of.
+    """
+
+    key: str
+    needed: str
+
+
+def too_old(age: ServerAge, can: Capabilities) -> TooOld | None:
+    """Return what a server is too old for, or None.
+
+    A user is affected only where readings are lost: it makes its devices itself.
+    """
+    is_token = not can.create_devices
+    if age.loses_readings:
+        needed = TOKENS_OWN_THEIR_DEVICES_SINCE if is_token else ANY_VARIABLE_SINCE
+        return TooOld("server_too_old", needed.isoformat())
+    if age.misplaces_devices and is_token:
+        needed = TOKENS_OWN_THEIR_DEVICES_SINCE
+        return TooOld("server_too_old_for_tokens", needed.isoformat())
+    return None
+
+
+def shown_age(age: ServerAge | None) -> dict[str, Any] | None:
+    """Return how old a server is as JSON can hold it, with what follows from that."""
+    if age is None:
+        return None
+    return {
+        "not_before": age.not_before and age.not_before.isoformat(),
+        "before": age.before and age.before.isoformat(),
+        "loses_readings": age.loses_readings,
+        "misplaces_devices": age.misplaces_devices,
+    }
 
 
 class Problems:
@@ -31,7 +75,15 @@ class Problems:
 
     @callback
     def show_delivery(self, status: Status) -> None:
-        """Show the devices and the numbers that the server refuses."""
+        """Show what the server refuses, and what it is too old for."""
+        lacks: dict[str, dict[str, dict[str, str]]] = {}
+        if status.age and status.capabilities:
+            lack = too_old(status.age, status.capabilities)
+            lacks = {lack.key: {"server": {"needed": lack.needed}}} if lack else {}
+        self._show("server_too_old", lacks.get("server_too_old", {}))
+        self._show(
+            "server_too_old_for_tokens", lacks.get("server_too_old_for_tokens", {})
+        )
         refused = {
             device_id: {"device": device_id, "message": message}
             for device_id, message in status.refused_devices.items()
@@ -117,7 +169,7 @@ class Problems:
             self._issue_id(key, name),
             is_fixable=is_for_a_person,
             is_persistent=is_for_a_person,
-            severity=ir.IssueSeverity.WARNING,
+            severity=_SEVERITIES.get(key, ir.IssueSeverity.WARNING),
             translation_key=key,
             translation_placeholders={"entry": self._entry.title, **placeholders},
         )

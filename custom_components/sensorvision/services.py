@@ -19,6 +19,7 @@ import voluptuous as vol
 
 from .client import SensorVisionError, ValidationError
 from .const import DOMAIN
+from .problems import shown_age
 from .runtime import SensorVisionConfigEntry
 
 ATTR_VARIABLES: Final = "variables"
@@ -90,6 +91,7 @@ async def _status(call: ServiceCall) -> ServiceResponse:
         "mirroring": runtime.is_mirroring,
         "problem": runtime.status.problem,
         "can": asdict(capabilities) if capabilities else None,
+        "server": shown_age(runtime.status.age),
         "last_delivered": last_delivered,
         **figures,
     }

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+import datetime as dt
 import json
 import logging
 import math
@@ -13,6 +14,7 @@ import pytest
 from custom_components.sensorvision.client import (
     AsyncSensorVisionClient,
     RetryPolicy,
+    ServerAge,
     Timeouts,
 )
 from custom_components.sensorvision.client.delivery import Delivery, Pace
@@ -273,6 +275,7 @@ GOOD_PROBE = (
         400,
         b'{"success":false,"message":"At least one numeric variable is required"}',
     ),
+    http_answer(401, b'{"success":false,"message":"X-API-Key header is required"}'),
 )
 
 
@@ -300,7 +303,7 @@ async def test_one_device_is_posted_to_once_at_a_time() -> None:
         gate.opened.set()
         await eventually(lambda: house.status.delivered == 3)
     assert gate.most == 1
-    assert len(server.requests) == 4
+    assert len(server.requests) == 5
 
 
 async def test_posts_keep_their_distance(sandbox: Sandbox) -> None:
@@ -386,7 +389,7 @@ async def test_server_that_was_away_is_asked_by_one_request_first() -> None:
         for number in range(8):
             house.report(f"device-{number}", a=number)
         await eventually(lambda: gate.inside)
-        assert len(server.requests) == 4
+        assert len(server.requests) == 5
         gate.opened.set()
         await eventually(lambda: house.status.delivered == 9)
     assert gate.most == 1
@@ -502,6 +505,26 @@ async def test_page_of_a_proxy_speaks_for_the_server_and_not_for_a_device(
 
 
 # The credential and the device
+
+
+async def test_server_that_comes_back_is_asked_what_it_is_now(sandbox: Sandbox) -> None:
+    """It was away to become another version, and readings leave it no idle moment."""
+    sandbox.context.switch_modes(frozenset({Mode.NO_CONNECTIVITY}))
+    async with living(sandbox) as house:
+        house.report("dev-a", a=1)
+        await eventually(lambda: house.status.delivered == 1)
+        age = house.status.age
+        assert age
+        assert age.loses_readings
+
+        sandbox.faults.set("http_503")
+        house.report("dev-a", a=2)
+        await eventually(lambda: house.status.is_connected is False)
+        sandbox.context.switch_modes(frozenset())
+        sandbox.faults.clear()
+        await eventually(lambda: house.status.age != age)
+        assert house.status.age == ServerAge(not_before=dt.date(2026, 1, 18))
+        assert house.status.delivered == 2
 
 
 async def test_refused_credential_stops_everything_until_it_is_good_again(
@@ -783,7 +806,7 @@ async def test_isolation_stops_when_the_server_goes_away() -> None:
         house.report("dev-a", a=1, b=2, c=3, d=4)
         await eventually(lambda: house.status.is_connected is False)
         assert (house.status.refused, len(house.outbox)) == (0, 4)
-        assert len(server.requests) == 4
+        assert len(server.requests) == 5
         await eventually(lambda: house.status.delivered == 4)
 
 
@@ -852,7 +875,7 @@ async def test_cancelling_ends_all_posts() -> None:
         for number in range(6):
             house.append(f"device-{number}", a=number)
         house.delivery.notify()
-        await eventually(lambda: len(server.requests) == 6)
+        await eventually(lambda: len(server.requests) == len(GOOD_PROBE) + 4)
         await house.stop()
         await eventually(lambda: not asyncio.all_tasks() - before - {house.task})
         assert len(house.outbox) == 6

@@ -30,6 +30,7 @@ from custom_components.sensorvision.client import (
     RedirectError,
     RetryPolicy,
     SensorVisionError,
+    ServerAge,
     ServerError,
     ServerInfo,
     ValidationError,
@@ -70,7 +71,7 @@ async def test_good_url_token_and_device_id_pass(
     found = await _probe(sandbox.url, device_id)
     assert found.has_connectivity_check
     assert not sandbox.store.values(device_id)
-    assert len(sandbox.requests) == 2
+    assert len(sandbox.requests) == 3
 
 
 async def test_probe_makes_no_device(sandbox: Sandbox) -> None:
@@ -370,6 +371,79 @@ async def test_old_server_shows_no_variables() -> None:
     assert can.bulk
     assert not can.read_back
     assert not can.name_variables
+
+
+DEC_4 = dt.date(2025, 12, 4)
+DEC_6 = dt.date(2025, 12, 6)
+JAN_18 = dt.date(2026, 1, 18)
+
+
+@pytest.mark.parametrize(
+    ("mode", "for_devices", "for_users"),
+    [
+        (
+            None,
+            ServerAge(not_before=JAN_18),
+            ServerAge(not_before=JAN_18),
+        ),
+        (
+            Mode.BEFORE_2026_01_18,
+            ServerAge(DEC_4, JAN_18),
+            ServerAge(DEC_6, JAN_18),
+        ),
+        (
+            Mode.BEFORE_2025_12_06,
+            ServerAge(DEC_4, JAN_18),
+            ServerAge(DEC_4, DEC_6),
+        ),
+    ],
+)
+async def test_server_is_as_old_as_what_it_lacks(
+    mode: Mode | None, for_devices: ServerAge, for_users: ServerAge
+) -> None:
+    """A user sees more of it than a device."""
+    modes = frozenset({mode} if mode else ())
+    async with Sandbox(Settings(fixtures="contract", modes=modes)) as sandbox:
+        assert (await _probe(sandbox.url)).age == for_devices
+        async with AsyncSensorVisionClient(sandbox.url, **ACCOUNT_OF_ALICE) as client:
+            assert (await client.probe("dev-a")).age == for_users
+
+
+async def test_server_without_the_check_is_older_than_it() -> None:
+    """Then it keeps but five variables, and says yes to all."""
+    modes = frozenset({Mode.NO_CONNECTIVITY})
+    async with Sandbox(Settings(fixtures="contract", modes=modes)) as sandbox:
+        age = (await _probe(sandbox.url)).age
+    assert age == ServerAge(before=DEC_4)
+    assert age.loses_readings
+    assert age.misplaces_devices
+
+
+async def test_credential_is_kept_out_of_the_question_for_the_age(
+    sandbox: Sandbox,
+) -> None:
+    """A key there would count as one more failed try."""
+    await _probe(sandbox.url)
+    asked = sandbox.requests[-1]
+    assert asked.path == f"{INGEST}dev-a/"
+    assert not {"X-API-Key", "Authorization"} & set(asked.headers)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http_answer(404, PAGE),
+        http_answer(401),
+        http_answer(301, Location="/elsewhere"),
+        http_answer(500, b'{"errorType":"CannotCreateTransactionException"}'),
+        b"no HTTP",
+    ],
+    ids=["page", "firewall", "redirect", "trouble", "nonsense"],
+)
+async def test_answer_of_somebody_else_tells_no_age(answer: bytes) -> None:
+    """Nor does it fail the probe."""
+    async with scripted(ONLINE, GOOD, answer) as server:
+        assert (await _probe(server.url)).age == ServerAge(DEC_4)
 
 
 @pytest.mark.parametrize(

@@ -160,8 +160,8 @@ async def test_flush_sends_what_waits_and_status_says_so(
     status = await _status(hass, entry)
     assert dt_util.parse_datetime(status.pop("last_delivered"))
     assert status.pop("round_trip_s") > 0
-    # Nobody has asked, unless the delivery had a quiet moment.
-    del status["can"]
+    # The server has been asked at once when it was back, or a moment later.
+    del status["can"], status["server"]
     await _call(hass, "flush", entry, {})
     await until(lambda: entry.runtime_data.status.capabilities)
     assert (await _status(hass, entry))["can"] == {
@@ -170,6 +170,12 @@ async def test_flush_sends_what_waits_and_status_says_so(
         "create_devices": False,
         "read_back": False,
         "name_variables": False,
+    }
+    assert (await _status(hass, entry))["server"] == {
+        "not_before": "2026-01-18",
+        "before": None,
+        "loses_readings": False,
+        "misplaces_devices": False,
     }
     assert status == {
         "connected": True,

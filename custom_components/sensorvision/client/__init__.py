@@ -1,5 +1,6 @@
 """Send readings to a SensorVision server and lose none of them."""
 
+from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
 from .exceptions import (
@@ -58,6 +59,7 @@ __all__ = [
     "Sample",
     "SampleResult",
     "SensorVisionError",
+    "ServerAge",
     "ServerError",
     "ServerInfo",
     "Timeouts",

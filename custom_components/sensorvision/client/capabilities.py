@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import datetime as dt
 import re
 
+from .age import CONNECTIVITY_CHECK_SINCE, INDCLOUD_SINCE, ServerAge
 from .credentials import ACCOUNT, DEVICE_TOKEN
 
 INDCLOUD = "indcloud"
 SENSORVISION = "sensorvision"
-
-_CONNECTIVITY_CHECK_SINCE = dt.date(2025, 12, 4)
-_INDCLOUD_SINCE = dt.date(2025, 12, 28)
 
 _APPLICATION = re.compile(rb'\bapplication="([^"]*)"')
 
@@ -46,11 +44,13 @@ class Probe:
             those of December 2025 and later do.
         credential: `DEVICE_TOKEN`, `USER_KEY` or `ACCOUNT`.
         capabilities: what the credential can do.
+        age: how old the server is, as far as that can be told.
     """
 
     has_connectivity_check: bool
     credential: str
     capabilities: Capabilities
+    age: ServerAge
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ def server_info(*, has_connectivity_check: bool, metrics: bytes) -> ServerInfo:
             whatever else stands at their address.
     """
     mqtt_prefix = _mqtt_prefix_in(metrics)
-    not_before = _CONNECTIVITY_CHECK_SINCE if has_connectivity_check else None
+    not_before = CONNECTIVITY_CHECK_SINCE if has_connectivity_check else None
     if mqtt_prefix == INDCLOUD:
-        not_before = _INDCLOUD_SINCE
+        not_before = INDCLOUD_SINCE
     return ServerInfo(not_before, mqtt_prefix)
 
 

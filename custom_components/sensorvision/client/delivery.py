@@ -63,6 +63,7 @@ class Delivery:
         self._last_exchange = 0.0
         self._failures = 0
         self._has_failed = False
+        self._is_explored = False
         self._retry_after_s = 0
         self._paused_until: dict[str, float] = {}
         self._suspects: dict[str, _Suspect] = {}
@@ -75,9 +76,9 @@ class Delivery:
     def flush(self) -> None:
         """End every pause: send at once what waits, and try again what was refused.
 
-        The distance between two posts is kept. With nothing to send, the server is
-        probed.
+        The distance between two posts is kept. The server is asked anew what it can do.
         """
+        self._is_explored = False
         self._paused_until.clear()
         self._retry_after_s = 0
         self._hurry.set()
@@ -105,6 +106,8 @@ class Delivery:
             devices = await self._due_devices()
             if devices and not self.status.is_credential_refused:
                 await self._drain(devices)
+                if self.status.is_connected and not self._is_explored:
+                    await self._probe()
             elif self._failures or is_hurried or self._idle_left_s() <= 0:
                 await self._probe()
 
@@ -157,11 +160,14 @@ class Delivery:
             self._credential_refused(err)
         except PermissionDeniedError:
             # Of server and credential this says that they are good.
+            self._is_explored = True
             self._server_answered()
         except SensorVisionError as err:
             self._server_failed(err)
         else:
             self.status.capabilities = probe.capabilities
+            self.status.age = probe.age
+            self._is_explored = True
             self._server_answered()
 
     async def _drain(self, devices: list[str]) -> None:
@@ -298,6 +304,8 @@ class Delivery:
     def _server_failed(self, err: SensorVisionError) -> None:
         if self.status.is_connected is not False:
             _LOGGER.info("%r is away, readings are kept: %s", self._client, err)
+        # It may come back as another version.
+        self._is_explored = False
         asked_s = err.retry_after_s if isinstance(err, AnswerError) else None
         self._retry_after_s = asked_s or 0
         self._failed(str(err))

@@ -8,6 +8,15 @@ import time
 from typing import TYPE_CHECKING, Callable, Mapping
 
 from . import management_protocol, protocol, user_protocol
+from .age import (
+    ANY_VARIABLE_SINCE,
+    CONNECTIVITY_CHECK_SINCE,
+    TOKENS_OWN_THEIR_DEVICES_SINCE,
+    USER_KEYS_SINCE,
+    age_of,
+    slash_request,
+    takes_slash,
+)
 from .batches import Batches
 from .capabilities import Probe, ServerInfo, capabilities_of, server_info
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY, Account, UserKey
@@ -244,7 +253,7 @@ class AsyncSensorVisionClient(Batches):
     async def probe(self, device_id: str) -> Probe:
         """Find out whether URL, credential and device id are good, and store nothing.
 
-        Tells which credential it is and what it can do.
+        Tells which credential it is, what it can do, and how old the server is.
         The credential is sent only to what may be a SensorVision server.
 
         A key is tried as a device token first. Where it is one, that is a failed look-up
@@ -273,11 +282,20 @@ class AsyncSensorVisionClient(Batches):
             raise NotSensorVisionError(err.answer) from err
         has_uuids = any("id" in device for device in listed)
         kind = self._kind or DEVICE_TOKEN
-        has_variables = has_uuids or (not listed and has_connectivity_check)
+        has_variables = has_uuids or (not listed and bool(has_connectivity_check))
+        age = age_of(
+            (
+                (kind == USER_KEY or None, USER_KEYS_SINCE),
+                (has_connectivity_check, CONNECTIVITY_CHECK_SINCE),
+                (has_uuids if listed else None, ANY_VARIABLE_SINCE),
+                (await self._takes_slash(device_id), TOKENS_OWN_THEIR_DEVICES_SINCE),
+            )
+        )
         return Probe(
-            has_connectivity_check,
+            bool(has_connectivity_check),
             kind,
             capabilities_of(kind, has_variables=has_variables),
+            age,
         )
 
     async def server_info(self) -> ServerInfo:
@@ -290,15 +308,18 @@ class AsyncSensorVisionClient(Batches):
             RedirectError: the server points to another address.
             NetworkError: no answer came.
         """
-        has_connectivity_check = await self._check_connectivity()
+        has_connectivity_check = bool(await self._check_connectivity())
         raw = await self._transport.exchange(user_protocol.metrics_request())
         return server_info(
             has_connectivity_check=has_connectivity_check,
             metrics=raw.beginning if raw.status == 200 else b"",
         )
 
-    async def _check_connectivity(self) -> bool:
-        """See that no stranger answers, and tell whether the server has this check."""
+    async def _check_connectivity(self) -> bool | None:
+        """See that no stranger answers, and tell whether the server has this check.
+
+        None if it can't be told now.
+        """
         answer = await self._exchange(protocol.connectivity_request())
         if 300 <= answer.status < 400:
             raise_for(answer)
@@ -306,7 +327,16 @@ class AsyncSensorVisionClient(Batches):
         is_page = not answer.is_json and answer.status < 500
         if is_page and answer.status not in (401, 429):
             raise NotSensorVisionError(answer)
-        return answer.status == 200 and answer.is_json
+        if answer.status == 200:
+            return True
+        return False if answer.status == 401 else None
+
+    async def _takes_slash(self, device_id: str) -> bool | None:
+        """Tell whether the server takes a slash at a path's end, None if it can't be told."""
+        try:
+            return takes_slash(await self._exchange(slash_request(device_id)))
+        except NetworkError:
+            return None
 
     async def _check_credential(self, device_id: str) -> list[dict[str, object]]:
         """Try credential and device id; return the devices that a user has."""

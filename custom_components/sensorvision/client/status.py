@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .age import ServerAge
 from .capabilities import Capabilities
 
 
@@ -17,6 +18,7 @@ class Status:
         problem: why it did not, a sentence for a person, or None.
         is_credential_refused: whether the server has refused the credential.
         capabilities: what the credential can do, or None before the server has said it.
+        age: how old the server is, or None before it has been asked.
         delivered: how many readings the server has accepted.
         last_delivered: when it last did, in seconds since 1970 (UTC), or None.
         round_trip_s: how long the last post that was answered took, in seconds, or None.
@@ -31,6 +33,7 @@ class Status:
     problem: str | None = None
     is_credential_refused: bool = False
     capabilities: Capabilities | None = None
+    age: ServerAge | None = None
     delivered: int = 0
     last_delivered: float | None = None
     round_trip_s: float | None = None
