@@ -1,0 +1,27 @@
+"""``python -m benchmarks NAME``: run one of the benches."""
+
+import argparse
+import sys
+
+from . import choose
+
+# Each describes its command line and runs.
+_BENCHES = {"choose": choose}
+
+
+def main() -> int:
+    """Run the bench that is named, and return its exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    names = parser.add_subparsers(dest="name", required=True)
+    for name, bench in _BENCHES.items():
+        summary = (bench.__doc__ or "").partition("\n")[0]
+        bench.add_arguments(
+            names.add_parser(name, help=summary, description=bench.__doc__)
+        )
+    options = parser.parse_args()
+    code: int = _BENCHES[options.name].run(options)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

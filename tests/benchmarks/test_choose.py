@@ -1,0 +1,75 @@
+"""The bench of choosing still runs, and its mirrors hold what they should."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_ENTITIES = 50
+_STORMS = {"storm, one by one", "storm, at once"}
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[dict[str, Any]]:
+    """Run the bench in a small house, and return what it prints."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            *("-m", "benchmarks", "choose"),
+            *("--entities", str(_ENTITIES), "--rounds", "1", "--linger", "0"),
+        ],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_every_chosen_entity_is_mirrored(lines: list[dict[str, Any]]) -> None:
+    """And after the storms each mirror is what its choice means by then."""
+    counts = {line["choice"]: line["counts"] for line in lines if "counts" in line}
+    as_it_should_be = {
+        "followed": _ENTITIES,
+        "captured": _ENTITIES,
+        "not_as_chosen": 0,
+        "not_as_named": 0,
+        "names_changed": 0,
+    }
+    assert counts == {
+        "label": as_it_should_be | {"delivered": _ENTITIES},
+        "area": as_it_should_be,
+        "pattern": as_it_should_be,
+    }
+
+
+def test_last_line_sums_up(lines: list[dict[str, Any]]) -> None:
+    """It has each subject beside the peer that can do the same."""
+    last = lines[-1]
+    assert (last["bench"], last["entities"], last["rounds"]) == ("choose", 50, 1)
+    assert last["is_good"] is True
+    assert set(last["cannot"]) == {"target helper", "entity filter"}
+    found = {
+        (row["phase"], row["choice"], row["subject"]): row for row in last["medians"]
+    }
+    assert len(found) == len(last["medians"]) == sum("phase" in line for line in lines)
+    for choice, peer in {
+        "label": "target helper",
+        "area": "target helper",
+        "pattern": "entity filter",
+    }.items():
+        for phase in {"resolve once", "add", "remove"} | _STORMS:
+            for subject in ("this mirror", peer):
+                assert found[phase, choice, subject]["held_ms"] > 0
+        for phase in ("change", "start"):
+            assert found[phase, choice, "this mirror"]["right_ms"] > 0
+    for phase in _STORMS:
+        assert found[phase, "label", "nobody"]["held_ms"] > 0
+    assert found["deliver", "label", "this mirror"]["right_ms"] > 0
+    assert found["name all", "label", "this mirror"]["held_ms"] > 0
