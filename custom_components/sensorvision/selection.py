@@ -83,9 +83,7 @@ class Registry:
             entity_ids -= left_out.indirectly_referenced
             entity_ids -= choice.leave_out.matching(entity_ids)
         return Selection(
-            frozenset(
-                entity_id for entity_id in entity_ids if self._can_follow(entity_id)
-            ),
+            frozenset(entity_ids - self._never_followed),
             tuple(
                 sorted(
                     {
@@ -110,19 +108,24 @@ class Registry:
             primary_entities_only=not with_diagnostics,
         )
 
-    def _can_follow(self, entity_id: str) -> bool:
-        entry = self._entries.get(entity_id)
-        return entry is None or (entry.platform != DOMAIN and entry.disabled_by is None)
+    @cached_property
+    def _never_followed(self) -> set[str]:
+        """Return what is disabled, and this integration's own entities."""
+        return {
+            entity_id
+            for entity_id, entry in self._entries.items()
+            if entry.disabled_by is not None or entry.platform == DOMAIN
+        }
 
     @cached_property
     def _visible(self) -> list[str]:
         """Return all entities that nobody has hidden, registered or not."""
         return [
-            *(
+            *[
                 entity_id
                 for entity_id, entry in self._entries.items()
                 if entry.hidden_by is None
-            ),
+            ],
             *self._unregistered,
         ]
 
@@ -130,11 +133,11 @@ class Registry:
     def _primary(self) -> list[str]:
         """Return those that are neither diagnostic nor for configuration."""
         return [
-            *(
+            *[
                 entity_id
                 for entity_id, entry in self._entries.items()
                 if entry.hidden_by is None and entry.entity_category is None
-            ),
+            ],
             *self._unregistered,
         ]
 
