@@ -158,16 +158,17 @@ async def _play_ours(turn: Turn, server: Server) -> None:
     await turn.storms(mirror)
 
     selected = Registry(hass).select(choice).entity_ids
-    after = mirror.runtime.stored_names()["variables"]
-    fresh = Names(PREFIX, mirror.runtime.stored_names())
+    stored = mirror.runtime.stored_names()
+    fresh = Names(PREFIX, stored)
+    given = len(fresh)
     for entity_id in mirror.followed():
         fresh.address(describe(hass, entity_id))
     counts |= {
         "not_as_chosen": len(selected ^ mirror.followed()),
-        "not_as_named": len(fresh) - len(after),
-        "names_changed": sum(after[key] != before[key] for key in before),
+        "not_named": len(fresh) - given,
+        "names_changed": sum(stored["variables"][key] != before[key] for key in before),
     }
-    expected |= {"not_as_chosen": 0, "not_as_named": 0, "names_changed": 0}
+    expected |= {"not_as_chosen": 0, "not_named": 0, "names_changed": 0}
     turn.judge(counts, expected)
     await turn.remove(mirror)
 

@@ -10,7 +10,12 @@ from typing import Any
 from aiohttp import ThreadedResolver
 from homeassistant import bootstrap, loader
 from homeassistant.config_entries import SOURCE_IGNORE, ConfigEntries, ConfigEntry
-from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE, EntityCategory
+from homeassistant.const import (
+    ATTR_FRIENDLY_NAME,
+    ATTR_UNIT_OF_MEASUREMENT,
+    EVENT_HOMEASSISTANT_FINAL_WRITE,
+    EntityCategory,
+)
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import (
     area_registry as ar,
@@ -170,5 +175,12 @@ def _add_entity(
     )
     entity_id = registered.entity_id
     er.async_get(hass).async_update_entity(entity_id, labels=labels)
-    hass.states.async_set(entity_id, "on" if is_binary else str(number))
+    hass.states.async_set(
+        entity_id,
+        "on" if is_binary else str(number),
+        {
+            ATTR_FRIENDLY_NAME: f"{device.name} Thing {number}",
+            **({} if is_binary else {ATTR_UNIT_OF_MEASUREMENT: "W"}),
+        },
+    )
     return entity_id

@@ -17,29 +17,34 @@ class Meter(selectors.DefaultSelector):
     timer fires and nothing is read from the network.
 
     Attributes:
-        longest_s: the longest time away since it was last cleared, in seconds.
+        held_s: the longest time away since it was last cleared, in seconds.
+        busy_s: the most processor time of the loop's thread in one time away, in
+            seconds, which other programs on the machine do not lengthen.
     """
 
     def __init__(self) -> None:
         """Begin with nothing noted."""
         super().__init__()
-        self._left = time.perf_counter()
-        self.longest_s = 0.0
+        self.clear()
 
     def select(
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for the network as every selector does."""
-        self.longest_s = max(self.longest_s, time.perf_counter() - self._left)
+        self.held_s = max(self.held_s, time.perf_counter() - self._left)
+        self.busy_s = max(self.busy_s, time.thread_time() - self._busy_before)
         try:
             return super().select(timeout)
         finally:
-            self._left = time.perf_counter()
+            self._leave()
 
     def clear(self) -> None:
         """Forget what was noted, and what has run since the last look."""
-        self._left = time.perf_counter()
-        self.longest_s = 0.0
+        self.held_s = self.busy_s = 0.0
+        self._leave()
+
+    def _leave(self) -> None:
+        self._left, self._busy_before = time.perf_counter(), time.thread_time()
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,14 @@ class Measured:
 
     Attributes:
         held_ms: the longest stretch for which the event loop was held.
+        busy_ms: the most processor time that its thread spent in one stretch.
         late_ms: the latest that a timer fired, of one every 5 ms.
         cpu_ms: processor time of the process, all threads.
         right_ms: how long until what was wanted was so, or None if nothing was.
     """
 
     held_ms: float
+    busy_ms: float
     late_ms: float | None = None
     cpu_ms: float | None = None
     right_ms: float | None = None
@@ -95,7 +102,8 @@ async def measure(
     cpu_s = time.process_time() - cpu_begun
     await doing
     return Measured(
-        held_ms=meter.longest_s * 1000,
+        held_ms=meter.held_s * 1000,
+        busy_ms=meter.busy_s * 1000,
         late_ms=late_s * 1000,
         cpu_ms=cpu_s * 1000,
         right_ms=None if is_right is None or right_s is None else right_s * 1000,
@@ -104,6 +112,9 @@ async def measure(
 
 def clock(function: Callable[[], object]) -> Measured:
     """Call a function that holds the loop from its beginning to its end."""
-    begun = time.perf_counter()
+    begun, busy_before = time.perf_counter(), time.thread_time()
     function()
-    return Measured(held_ms=(time.perf_counter() - begun) * 1000)
+    return Measured(
+        held_ms=(time.perf_counter() - begun) * 1000,
+        busy_ms=(time.thread_time() - busy_before) * 1000,
+    )

@@ -127,6 +127,7 @@ class Report:
                 *what,
                 Measured(
                     median(found.held_ms for found in rounds),
+                    median(found.busy_ms for found in rounds),
                     _median(found.late_ms for found in rounds),
                     _median(found.cpu_ms for found in rounds),
                     _median(found.right_ms for found in rounds),
@@ -144,6 +145,7 @@ class Report:
             "loop held ms",
             "x ours",
             "worst",
+            "of it CPU",
             "timer late ms",
             "CPU ms",
             "x ours",
@@ -166,6 +168,7 @@ class Report:
                 _figure(measured.held_ms),
                 _ratio(measured.held_ms, own.held_ms if own else None),
                 _figure(found.worst_held_ms),
+                _figure(measured.busy_ms),
                 _figure(measured.late_ms),
                 _figure(measured.cpu_ms),
                 _ratio(measured.cpu_ms, own.cpu_ms if own else None),

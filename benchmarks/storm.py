@@ -82,7 +82,10 @@ class Storm:
                         entity_id, new_entity_id=_new_id(entity_id)
                     )
                     states.async_remove(entity_id)
-                    states.async_set(_new_id(entity_id), state.state if state else "0")
+                    if state:
+                        states.async_set(
+                            _new_id(entity_id), state.state, state.attributes
+                        )
                 case _Fate.MOVED:
                     registry.async_update_entity(entity_id, area_id=house.other_area_id)
                 case _Fate.RELABELLED:

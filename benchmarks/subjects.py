@@ -1,5 +1,6 @@
 """Who chooses entities and follows the choice: this integration, and what else there is."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -30,6 +31,8 @@ from homeassistant.helpers.target import (
 
 from custom_components.sensorvision.const import (
     CONF_PREFIX,
+    CONF_TEXTS,
+    CONF_VALUES,
     DOMAIN,
     SUBENTRY_TYPE_MIRROR,
 )
@@ -253,11 +256,10 @@ class Mirror(Nobody):
         """Save the mirror with another text's number, so that all is sent anew."""
         [subentry] = self._entry.subentries.values()
         self._owe(len(self.followed()))
-        texts = {"texts": ["ajar = 2"]}
         self._hass.config_entries.async_update_subentry(
             self._entry,
             subentry,
-            data={**subentry.data, **texts, "values": texts},
+            data={**subentry.data, CONF_VALUES: {CONF_TEXTS: ["ajar = 2"]}},
         )
 
     async def unload(self) -> None:
@@ -269,6 +271,8 @@ class Mirror(Nobody):
         """Set the entry up as a start of Home Assistant does, and end the start."""
         await self._hass.config_entries.async_setup(self._entry.entry_id)
         self._owed = len(self.followed())
+        # Others are set up before the start ends.
+        await asyncio.sleep(0)
         self._hass.set_state(CoreState.running)
         self._hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
 

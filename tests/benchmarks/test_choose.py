@@ -39,7 +39,7 @@ def test_every_chosen_entity_is_mirrored(lines: list[dict[str, Any]]) -> None:
         "followed": _ENTITIES,
         "captured": _ENTITIES,
         "not_as_chosen": 0,
-        "not_as_named": 0,
+        "not_named": 0,
         "names_changed": 0,
     }
     assert counts == {
