@@ -25,7 +25,8 @@ class Meter(selectors.DefaultSelector):
     def __init__(self) -> None:
         """Begin with nothing noted."""
         super().__init__()
-        self.clear()
+        self.held_s = self.busy_s = 0.0
+        self._leave()
 
     def select(
         self, timeout: float | None = None
