@@ -92,9 +92,11 @@ class HomeAssistantApi:
         if entry["type"] != "create_entry":
             raise StartError(f"Home Assistant refused the connection: {entry}")
         _, mirror_flow_id = entry["next_flow"]
-        result = await self.post(f"{flows}/subentries/flow/{mirror_flow_id}", mirror)
-        if result["type"] != "create_entry":
-            raise StartError(f"Home Assistant refused the mirror: {result}")
+        mirror_flow = f"{flows}/subentries/flow/{mirror_flow_id}"
+        preview = await self.post(mirror_flow, mirror)
+        if preview["type"] != "menu":
+            raise StartError(f"Home Assistant refused the mirror: {preview}")
+        await self.post(mirror_flow, {"next_step_id": "save"})
         entry_id: str = entry["result"]["entry_id"]
         return entry_id
 

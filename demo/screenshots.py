@@ -96,6 +96,9 @@ async def _mirror_by_label(page: Page) -> None:
     await expect(page.get_by_text("8 entities")).to_be_visible()
     await _picture(page, "mirror")
     await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_text("Preview of Greenhouse and garden")).to_be_visible()
+    await _picture(page, "preview")
+    await page.get_by_text("Save", exact=True).click()
     await page.get_by_role("button", name="Finish").click()
 
 

@@ -12,12 +12,15 @@ from .client.protocol import VALUE_LIMIT
 
 
 class SkipReason(StrEnum):
-    """Why a state is not sent."""
+    """Why something that was chosen is not sent."""
 
     UNKNOWN = "unknown"
     UNAVAILABLE = "unavailable"
     TEXT = "text"
     OUT_OF_RANGE = "out_of_range"
+    NO_STATE = "no_state"
+    NO_NUMBER = "no_number"
+    OTHER_MIRROR = "other_mirror"
 
 
 _NUMBER_BY_WORD = {

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigSubentryFlow,
+    SubentryFlowResult,
+)
 from homeassistant.const import CONF_NAME, UnitOfTime
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import section
@@ -48,6 +52,8 @@ from .const import (
     CONF_VALUES,
     CONF_WHEN,
 )
+from .preview import preview as preview_choice
+from .preview_text import in_words
 
 _DAY_S = 24 * 60 * 60
 _DAY_MIN = 24 * 60
@@ -90,8 +96,16 @@ _SENDING = {
 }
 
 
+# What a new mirror is unless told otherwise.
+NEW_MIRROR = {CONF_VALUES: {CONF_ATTRIBUTES: list(SENSIBLE_ATTRIBUTES)}}
+
+
 class MirrorSubentryFlow(ConfigSubentryFlow):
-    """Choose what to mirror."""
+    """Choose what to mirror, and look at it before it is saved."""
+
+    def __init__(self) -> None:
+        """Begin with nothing entered."""
+        self._entered: dict[str, Any] = {}
 
     async def async_step_user(
         self, user_input: dict[str, Any] | None = None
@@ -99,12 +113,9 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
         """Ask for a new mirror's name and choice."""
         errors = _errors(user_input)
         if user_input is not None and not errors:
-            return self.async_create_entry(
-                title=user_input[CONF_NAME], data=_data(user_input)
-            )
-        shown = user_input or {
-            CONF_VALUES: {CONF_ATTRIBUTES: list(SENSIBLE_ATTRIBUTES)}
-        }
+            self._entered = user_input
+            return await self.async_step_preview()
+        shown = user_input or self._entered or NEW_MIRROR
         return self._show_form("user", shown, errors)
 
     async def async_step_reconfigure(
@@ -114,14 +125,54 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
         subentry = self._get_reconfigure_subentry()
         errors = _errors(user_input)
         if user_input is not None and not errors:
-            return self.async_update_and_abort(
-                self._get_entry(),
-                subentry,
-                title=user_input[CONF_NAME],
-                data=_data(user_input),
-            )
-        shown = user_input or {CONF_NAME: subentry.title, **subentry.data}
+            self._entered = user_input
+            return await self.async_step_preview()
+        saved = {CONF_NAME: subentry.title, **subentry.data}
+        shown = user_input or self._entered or saved
         return self._show_form("reconfigure", shown, errors)
+
+    async def async_step_preview(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Show what would be sent now; the other way is back to the form."""
+        preview = await preview_choice(
+            self.hass,
+            self._get_entry(),
+            Choice.of(_data(self._entered)),
+            title=self._entered[CONF_NAME],
+            subentry_id=self._reconfigured_id(),
+        )
+        is_new = self.source == SOURCE_USER
+        return self.async_show_menu(
+            step_id="preview" if preview.rows else "preview_empty",
+            menu_options=["save", "user" if is_new else "reconfigure"],
+            description_placeholders={
+                "name": self._entered[CONF_NAME],
+                **await in_words(self.hass, preview),
+            },
+        )
+
+    async def async_step_preview_empty(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Look again: there may be something to send by now."""
+        return await self.async_step_preview()
+
+    async def async_step_save(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Keep what was entered."""
+        title, data = self._entered[CONF_NAME], _data(self._entered)
+        if self.source == SOURCE_USER:
+            return self.async_create_entry(title=title, data=data)
+        return self.async_update_and_abort(
+            self._get_entry(), self._get_reconfigure_subentry(), title=title, data=data
+        )
+
+    def _reconfigured_id(self) -> str | None:
+        if self.source == SOURCE_USER:
+            return None
+        return self._get_reconfigure_subentry().subentry_id
 
     def _show_form(
         self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]

@@ -11,6 +11,7 @@ from .client.protocol import (
     MAX_VARIABLE_NAME_CHARS,
     RESERVED_VARIABLE_LIMITS,
 )
+from .mends import Mend, Mends, mend_of
 
 _UNIT_SLUGS = {"%": "pct", "°": "deg", "°C": "c", "°F": "f"}
 
@@ -149,6 +150,23 @@ class Names:
             address = self._give(key, device_id, f"{variable}_{attribute}")
         return self._address_in_unit(entity, part, unit, address)
 
+    def mends(
+        self, entity: Described, address: Address, attribute: str | None = None
+    ) -> Mends:
+        """Tell how the address that an entity or its attribute was given was mended."""
+        device_id, first_variable = self._address(entity)
+        of_device = mend_of(
+            self._wanted_device_id(entity), device_id, MAX_DEVICE_ID_CHARS
+        )
+        part = f"#{attribute}" if attribute else ""
+        if address != self._known(entity, part):
+            return Mends(of_device, Mend.NEW_UNIT)
+        wanted = f"{first_variable}_{attribute}" if part else _variable_name(entity)
+        if not part and address.variable == wanted != _variable_slug(entity):
+            return Mends(of_device, Mend.RESERVED)
+        of_variable = mend_of(wanted, address.variable, MAX_VARIABLE_NAME_CHARS)
+        return Mends(of_device, of_variable)
+
     def _address(self, entity: Described) -> Address:
         if known := self._known(entity):
             return known
@@ -206,8 +224,7 @@ class Names:
         key = entity.device_key or entity.key
         if known := self._devices.get(key):
             return known
-        name = _slug(entity.device_name) or _slug(entity.name)
-        wanted = f"{self._prefix}.{name or slugify(entity.object_id)}"
+        wanted = self._wanted_device_id(entity)
         device_id = next(
             candidate
             for candidate in _with_suffixes(wanted, MAX_DEVICE_ID_CHARS)
@@ -217,15 +234,24 @@ class Names:
         self._taken_devices.add(device_id)
         return device_id
 
+    def _wanted_device_id(self, entity: Described) -> str:
+        name = _slug(entity.device_name) or _slug(entity.name)
+        return f"{self._prefix}.{name or slugify(entity.object_id)}"
+
 
 def _key(entity: Described, part: str = "") -> str:
     """Return by which key an entity's address is kept, or that of a part of it."""
     return f"{entity.key}{entity.group}{part}"
 
 
-def _variable_name(entity: Described) -> str:
+def _variable_slug(entity: Described) -> str:
     """Return the slug of the entity's own name, else device class, else object id."""
-    slug = entity.own_slug or _slug(entity.device_class) or slugify(entity.object_id)
+    return entity.own_slug or _slug(entity.device_class) or slugify(entity.object_id)
+
+
+def _variable_name(entity: Described) -> str:
+    """Return the slug, with the unit behind it where the server has a use for it."""
+    slug = _variable_slug(entity)
     if slug in RESERVED_VARIABLE_LIMITS:
         return f"{slug}_{_unit_slug(entity.unit)}"
     return slug

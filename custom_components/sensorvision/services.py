@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Final
 
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID, ATTR_TIME
 from homeassistant.core import (
     HomeAssistant,
@@ -15,13 +16,18 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_get_config_entry
 from homeassistant.util import dt as dt_util
+from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
 
+from .choice import Choice
 from .client import SensorVisionError, ValidationError
-from .const import DOMAIN
+from .const import CONF_TARGET, DOMAIN, SUBENTRY_TYPE_MIRROR
+from .mirror_flow import NEW_MIRROR
+from .preview import Preview, Row, Skipped, preview, preview_mirrors
 from .problems import shown_age
 from .runtime import SensorVisionConfigEntry
 
+ATTR_MIRROR: Final = "mirror"
 ATTR_VARIABLES: Final = "variables"
 
 _ENTRY = {vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string}
@@ -38,6 +44,16 @@ _SEND_SCHEMA = vol.Schema(
     }
 )
 
+_PREVIEW_SCHEMA = vol.Schema(
+    {
+        **_ENTRY,
+        vol.Optional(ATTR_MIRROR): cv.string,
+        vol.Optional(CONF_TARGET): vol.All(
+            cv.TARGET_FIELDS, cv.has_at_least_one_key(*map(str, cv.TARGET_FIELDS))
+        ),
+    }
+)
+
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
@@ -46,6 +62,9 @@ def async_setup_services(hass: HomeAssistant) -> None:
     hass.services.async_register(DOMAIN, "flush", _flush, _ENTRY_SCHEMA)
     hass.services.async_register(
         DOMAIN, "status", _status, _ENTRY_SCHEMA, SupportsResponse.ONLY
+    )
+    hass.services.async_register(
+        DOMAIN, "preview", _preview, _PREVIEW_SCHEMA, SupportsResponse.ONLY
     )
 
 
@@ -94,6 +113,91 @@ async def _status(call: ServiceCall) -> ServiceResponse:
         "server": shown_age(runtime.status.age),
         "last_delivered": last_delivered,
         **figures,
+    }
+
+
+async def _preview(call: ServiceCall) -> ServiceResponse:
+    """Return what mirrors would send now, or what one would with another target."""
+    entry = _entry_of(call)
+    mirrors = _mirrors_called(entry, call.data.get(ATTR_MIRROR))
+    if CONF_TARGET not in call.data:
+        previews = await preview_mirrors(call.hass, entry)
+        return {
+            "mirrors": [
+                _preview_as_data(mirror.title, previews[mirror.subentry_id])
+                for mirror in mirrors
+            ]
+        }
+    target = {CONF_TARGET: call.data[CONF_TARGET]}
+    if ATTR_MIRROR not in call.data:
+        shown = await preview(call.hass, entry, Choice.of(NEW_MIRROR | target))
+        return {"mirrors": [_preview_as_data(None, shown)]}
+    mirror = mirrors[0]
+    shown = await preview(
+        call.hass,
+        entry,
+        Choice.of({**mirror.data, **target}),
+        title=mirror.title,
+        subentry_id=mirror.subentry_id,
+    )
+    return {"mirrors": [_preview_as_data(mirror.title, shown)]}
+
+
+def _mirrors_called(
+    entry: SensorVisionConfigEntry, name: str | None
+) -> list[ConfigSubentry]:
+    """Return an entry's mirrors, or only those of a name."""
+    mirrors = list(entry.get_subentries_of_type(SUBENTRY_TYPE_MIRROR))
+    if name is None:
+        return mirrors
+    if called := [mirror for mirror in mirrors if mirror.title == name]:
+        return called
+    raise ServiceValidationError(
+        translation_domain=DOMAIN,
+        translation_key="no_such_mirror" if mirrors else "no_mirrors",
+        translation_placeholders={
+            "name": name,
+            "entry": entry.title,
+            "mirrors": ", ".join(mirror.title for mirror in mirrors),
+        },
+    )
+
+
+def _preview_as_data(name: str | None, preview: Preview) -> JsonObjectType:
+    """Return a preview of the mirror that is called so, None if it isn't saved."""
+    return {
+        "mirror": name,
+        "entities": preview.entities,
+        "readings": len(preview.rows),
+        "devices": preview.devices,
+        "round_s": round(preview.round_s, 1),
+        "rows": list(map(_row_as_data, preview.rows)),
+        "skipped": list(map(_skipped_as_data, preview.skipped)),
+        "missing": list(preview.missing),
+    }
+
+
+def _row_as_data(row: Row) -> JsonObjectType:
+    return {
+        "entity_id": row.entity_id,
+        "name": row.name,
+        "attribute": row.attribute,
+        "value": row.value,
+        "unit": row.unit,
+        "device_id": row.device_id,
+        "device_id_mended": row.mends.device_id,
+        "variable": row.variable,
+        "variable_mended": row.mends.variable,
+    }
+
+
+def _skipped_as_data(skipped: Skipped) -> JsonObjectType:
+    return {
+        "entity_id": skipped.entity_id,
+        "name": skipped.name,
+        "attribute": skipped.attribute,
+        "reason": skipped.reason,
+        "mirror": skipped.mirror,
     }
 
 

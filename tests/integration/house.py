@@ -9,6 +9,7 @@ from homeassistant.config_entries import (
     ConfigEntry,
     ConfigSubentry,
     ConfigSubentryData,
+    SubentryFlowResult,
 )
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
@@ -112,6 +113,17 @@ async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(_DEADLINE_S):
         while not condition():  # noqa: ASYNC110 - the other side has no event for it
             await asyncio.sleep(_POLL_S)
+
+
+async def choose(
+    hass: HomeAssistant, flow_id: str, choice: dict[str, Any]
+) -> SubentryFlowResult:
+    """Fill in a mirror's form, look at the preview and save."""
+    preview = await hass.config_entries.subentries.async_configure(flow_id, choice)
+    assert preview["step_id"].startswith("preview")
+    return await hass.config_entries.subentries.async_configure(
+        flow_id, {"next_step_id": "save"}
+    )
 
 
 def add_mirror(

@@ -52,7 +52,7 @@ from .conftest import (
     account,
     connection,
 )
-from .house import House, numbers, until
+from .house import House, choose, numbers, until
 from .tls import TlsServer
 
 UNKNOWN_TOKEN = "99999999-9999-4999-8999-999999999999"
@@ -109,8 +109,8 @@ async def test_newcomer_connects_a_server_and_adds_a_mirror(
 
     flow_type, flow_id = created["next_flow"]
     assert flow_type is FlowType.CONFIG_SUBENTRIES_FLOW
-    mirrored = await hass.config_entries.subentries.async_configure(
-        flow_id, {CONF_NAME: "Tanks", CONF_TARGET: {"entity_id": ["sensor.tank"]}}
+    mirrored = await choose(
+        hass, flow_id, {CONF_NAME: "Tanks", CONF_TARGET: {"entity_id": ["sensor.tank"]}}
     )
     assert mirrored["type"] is FlowResultType.CREATE_ENTRY
     [entry] = hass.config_entries.async_entries(DOMAIN)
@@ -253,7 +253,8 @@ async def test_each_credential_delivers_and_is_kept_with_its_kind(
     assert created["type"] is FlowResultType.CREATE_ENTRY
     tidy = {name: text.strip() for name, text in credential.items()}
     assert created["data"] == rest | tidy | {CONF_CREDENTIAL: kind}
-    await hass.config_entries.subentries.async_configure(
+    await choose(
+        hass,
         created["next_flow"][1],
         {CONF_NAME: "Tanks", CONF_TARGET: {"entity_id": ["sensor.tank"]}},
     )

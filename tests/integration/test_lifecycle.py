@@ -25,7 +25,7 @@ from custom_components.sensorvision.const import CONF_TARGET, DOMAIN
 from sandbox import Sandbox
 
 from .conftest import TOKEN, SetUp, connection
-from .house import House, mirror, numbers, until
+from .house import House, choose, mirror, numbers, until
 
 
 def _ours(hass: HomeAssistant, *entries: MockConfigEntry) -> dict[str, list[Any]]:
@@ -235,7 +235,8 @@ async def test_whole_way_from_the_form_to_removal_is_quiet_and_keeps_the_secret(
     created = await hass.config_entries.flow.async_configure(
         form["flow_id"], connection(sandbox.url)
     )
-    await hass.config_entries.subentries.async_configure(
+    await choose(
+        hass,
         created["next_flow"][1],
         {CONF_NAME: "Kitchen", CONF_TARGET: {"device_id": [device.id]}},
     )

@@ -1,5 +1,6 @@
 """The actions for automations and the developer tools."""
 
+import json
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -15,7 +16,7 @@ from custom_components.sensorvision.const import DOMAIN
 from sandbox import Sandbox
 
 from .conftest import TOKEN, SetUp
-from .house import House, mirror, numbers, until
+from .house import House, mirror, mirror_of, numbers, until
 from .test_translations import FOLDER, TEXTS
 
 READINGS: dict[str, Any] = {
@@ -227,3 +228,132 @@ async def test_action_without_an_entry_is_refused(
     await set_up()
     with pytest.raises(vol.Invalid):
         await hass.services.async_call(DOMAIN, "flush", {}, blocking=True)
+
+
+async def _preview(
+    hass: HomeAssistant, entry: MockConfigEntry, **data: object
+) -> list[dict[str, Any]]:
+    answer = await hass.services.async_call(
+        DOMAIN,
+        "preview",
+        {"config_entry_id": entry.entry_id, **data},
+        blocking=True,
+        return_response=True,
+    )
+    assert answer
+    previews = json.loads(json.dumps(answer))["mirrors"]
+    assert isinstance(previews, list)
+    return previews
+
+
+async def test_preview_returns_what_all_mirrors_or_one_would_send(
+    hass: HomeAssistant, set_up: SetUp, house: House
+) -> None:
+    house.entity("sensor.tank", "70", original_name="Voltage")
+    hass.states.async_set("light.lamp", "on", {"brightness": None})
+    entry = await set_up(
+        mirror("Tanks", entity_id=["sensor.tank", "sensor.gone"]),
+        mirror_of(
+            {
+                "target": {"entity_id": ["sensor.tank", "light.lamp"]},
+                "values": {"attributes": ["light-brightness"]},
+            },
+            "Lamps",
+        ),
+    )
+    tanks, lamps = await _preview(hass, entry)
+    assert tanks == {
+        "mirror": "Tanks",
+        "entities": 1,
+        "readings": 1,
+        "devices": 1,
+        "round_s": 0.1,
+        "rows": [
+            {
+                "entity_id": "sensor.tank",
+                "name": "tank",
+                "attribute": None,
+                "value": 70,
+                "unit": None,
+                "device_id": "home.voltage",
+                "device_id_mended": None,
+                "variable": "voltage_value",
+                "variable_mended": "reserved",
+            }
+        ],
+        "skipped": [],
+        "missing": ["sensor.gone"],
+    }
+    assert lamps["skipped"] == [
+        {
+            "entity_id": "light.lamp",
+            "name": "lamp",
+            "attribute": "brightness",
+            "reason": "no_number",
+            "mirror": None,
+        },
+        {
+            "entity_id": "sensor.tank",
+            "name": "tank",
+            "attribute": None,
+            "reason": "other_mirror",
+            "mirror": "Tanks",
+        },
+    ]
+    assert await _preview(hass, entry, mirror="Lamps") == [lamps]
+
+
+async def test_preview_tries_a_target_out(
+    hass: HomeAssistant, set_up: SetUp, house: House
+) -> None:
+    """As a new mirror would have it, or an old one with all else that it is told."""
+    house.entity("sensor.tank", "70")
+    hass.states.async_set("light.lamp", "on", {"brightness": 9})
+    entry = await set_up(
+        mirror("Tanks", entity_id=["sensor.tank"]),
+        mirror_of(
+            {
+                "target": {"entity_id": ["light.lamp"]},
+                "sending": {"formed_by": "mirror"},
+            },
+            "Lamps",
+        ),
+        mirror("Lamps", entity_id=[]),
+    )
+    target = {"entity_id": ["light.lamp", "sensor.tank"]}
+    [new] = await _preview(hass, entry, target=target)
+    assert new["mirror"] is None
+    assert [skipped["mirror"] for skipped in new["skipped"]] == ["Lamps", "Tanks"]
+    [lamps] = await _preview(hass, entry, mirror="Lamps", target=target)
+    assert lamps["mirror"] == "Lamps"
+    assert [row["device_id"] for row in lamps["rows"]] == ["home.lamps"]
+    assert [skipped["mirror"] for skipped in lamps["skipped"]] == ["Tanks"]
+    hass.states.async_set("light.other", "on", {"brightness": 9})
+    [new] = await _preview(hass, entry, target={"entity_id": "light.other"})
+    assert [row["attribute"] for row in new["rows"]] == [None, "brightness"]
+    assert [len(entry.subentries), len(await _preview(hass, entry))] == [3, 3]
+    assert len(await _preview(hass, entry, mirror="Lamps")) == 2
+
+
+@pytest.mark.parametrize(
+    ("titles", "told"),
+    [(("Tanks", "Lamps"), "no mirror called Tank. It has: Tanks, Lamps."), ((), "yet")],
+)
+async def test_mirror_that_is_not_there_is_named_with_those_that_are(
+    hass: HomeAssistant, set_up: SetUp, titles: tuple[str, ...], told: str
+) -> None:
+    entry = await set_up(*(mirror(title, entity_id=[]) for title in titles))
+    with pytest.raises(ServiceValidationError) as refused:
+        await _preview(hass, entry, mirror="Tank")
+    assert told in _text(refused.value)
+
+
+@pytest.mark.parametrize(
+    "target", [{}, {"entity_id": "all"}, {"entity_id": "tank"}, {"group": ["x"]}]
+)
+async def test_target_that_nothing_can_follow_is_refused(
+    hass: HomeAssistant, set_up: SetUp, target: dict[str, Any]
+) -> None:
+    entry = await set_up()
+    with pytest.raises(vol.Invalid, match="target"):
+        await _preview(hass, entry, target=target)
