@@ -1,0 +1,80 @@
+"""A newcomer's path works in Home Assistant's real frontend, in a real browser."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+import re
+
+from playwright.async_api import Browser, expect
+import pytest
+
+from demo import newcomer as walk
+from demo.browser import DESK, Album, chromium, open_page
+from demo.home_assistant import HomeAssistantApi, home_assistant
+from demo.house import CHANGING, LABEL, LABELLED, RUNNING
+from demo.newcomer import Newcomer
+from demo.server import Server, server
+
+_NUMBERS = {"on": "1", "off": "0"}
+
+
+@pytest.fixture
+async def sensorvision(tmp_path: Path) -> AsyncIterator[Server]:
+    """Run a server with an account and a device."""
+    async with server(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[HomeAssistantApi]:
+    """Run a Home Assistant in which some entities carry a label."""
+    async with home_assistant(tmp_path) as running:
+        await running.label(LABEL, [*LABELLED, *CHANGING])
+        yield running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Run a Chromium."""
+    async with chromium() as running:
+        yield running
+
+
+async def test_a_newcomer_sees_home_assistants_values_on_the_server(
+    sensorvision: Server, house: HomeAssistantApi, browser: Browser, tmp_path: Path
+) -> None:
+    page = await open_page(browser, DESK)
+    newcomer = Newcomer(page, house, Album(tmp_path / "pictures"))
+    await walk.log_in(newcomer)
+    await walk.find_integration(newcomer)
+    await walk.enter_wrong_token(newcomer, sensorvision)
+    prefix = await walk.enter_right_token(newcomer, sensorvision)
+    await walk.choose_by_label(newcomer, len(CHANGING) + len(LABELLED))
+    await walk.finish(newcomer)
+    await walk.look_at_integration(newcomer)
+    await walk.look_at_service(newcomer)
+
+    # From here on the states stay as they are.
+    await house.call_action("input_boolean", "turn_off", RUNNING)
+    states = await walk.read_states(newcomer, [*CHANGING, *LABELLED])
+    server_page = await open_page(browser, DESK)
+    await walk.look_at_server(server_page, sensorvision)
+    for entity_id, state in states.items():
+        name = entity_id.partition(".")[2]
+        shown = walk.value_on_server(server_page, f"{prefix}.{name}", name)
+        await expect(shown).to_have_text(_NUMBERS.get(state) or f"{float(state):,.10g}")
+
+    assert _complaints((tmp_path / "homeassistant.log").read_text()) == []
+
+
+def _complaints(log: str) -> list[str]:
+    """Return what Home Assistant's log holds against the integration."""
+    return [
+        line
+        for line in log.splitlines()
+        if re.search(
+            "custom_components[./]sensorvision|integration '?sensorvision", line
+        )
+        # What each custom integration is told.
+        and "has not been tested by Home Assistant" not in line
+        and " INFO " not in line
+    ]
