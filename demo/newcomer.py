@@ -32,6 +32,23 @@ class Newcomer:
     album: Album
 
 
+@dataclass(frozen=True)
+class PreviewRow:
+    """A reading as the preview shows it.
+
+    Attributes:
+        name: of the entity.
+        value: with its unit.
+        variable: on the server.
+        device_id: on the server.
+    """
+
+    name: str
+    value: str
+    variable: str
+    device_id: str
+
+
 def dialog(page: Page) -> Locator:
     """Return the frame of the dialog in which a flow asks."""
     return page.locator("dialog-data-entry-flow dialog[open]")
@@ -77,14 +94,12 @@ async def enter_wrong_token(newcomer: Newcomer, sensorvision: Server) -> None:
     await newcomer.album.take("connect-wrong-token", dialog(page))
 
 
-async def enter_right_token(newcomer: Newcomer, sensorvision: Server) -> str:
-    """Enter the right token, be offered a mirror next, and return the prefix."""
+async def enter_right_token(newcomer: Newcomer, sensorvision: Server) -> None:
+    """Enter the right token, and be offered a mirror next."""
     page = newcomer.page
-    prefix = await page.locator("input[name=prefix]").input_value()
     await page.locator("input[name=api_key]").fill(sensorvision.token)
     await page.get_by_role("button", name="Submit").click()
     await expect(page.get_by_text("Choose what to mirror")).to_be_visible()
-    return prefix
 
 
 async def choose_by_label(newcomer: Newcomer, entities: int) -> None:
@@ -97,6 +112,21 @@ async def choose_by_label(newcomer: Newcomer, entities: int) -> None:
     await expect(page.get_by_text(f"{entities} entities")).to_be_visible()
     await newcomer.album.take("mirror", dialog(page))
     await page.get_by_role("button", name="Submit").click()
+
+
+async def look_at_preview(newcomer: Newcomer) -> list[PreviewRow]:
+    """See what would be sent, row by row, and go on to save the mirror."""
+    page = newcomer.page
+    await expect(page.get_by_text(f"Preview of {MIRROR}")).to_be_visible()
+    await newcomer.album.take("preview", dialog(page))
+    rows = [
+        PreviewRow(
+            *"\n".join(await row.get_by_role("cell").all_inner_texts()).split("\n")
+        )
+        for row in await page.locator("ha-markdown tbody tr").all()
+    ]
+    await page.get_by_text("Save", exact=True).click()
+    return rows
 
 
 async def finish(newcomer: Newcomer) -> None:

@@ -42,6 +42,7 @@ async def _take_all() -> None:
         await walk.enter_wrong_token(newcomer, sensorvision)
         await walk.enter_right_token(newcomer, sensorvision)
         await walk.choose_by_label(newcomer, len(CHANGING) + len(LABELLED))
+        await walk.look_at_preview(newcomer)
         await walk.finish(newcomer)
         await walk.look_at_integration(newcomer)
         await walk.look_at_service(newcomer)

@@ -14,6 +14,7 @@ from demo.house import CHANGING, LABEL, LABELLED, RUNNING
 from demo.newcomer import Newcomer
 from demo.server import Server, server
 
+_MIRRORED = (*CHANGING, *LABELLED)
 _NUMBERS = {"on": "1", "off": "0"}
 
 
@@ -28,7 +29,7 @@ async def sensorvision(tmp_path: Path) -> AsyncIterator[Server]:
 async def house(tmp_path: Path) -> AsyncIterator[HomeAssistantApi]:
     """Run a Home Assistant in which some entities carry a label."""
     async with home_assistant(tmp_path) as running:
-        await running.label(LABEL, [*LABELLED, *CHANGING])
+        await running.label(LABEL, _MIRRORED)
         yield running
 
 
@@ -47,22 +48,25 @@ async def test_a_newcomer_sees_home_assistants_values_on_the_server(
     await walk.log_in(newcomer)
     await walk.find_integration(newcomer)
     await walk.enter_wrong_token(newcomer, sensorvision)
-    prefix = await walk.enter_right_token(newcomer, sensorvision)
-    await walk.choose_by_label(newcomer, len(CHANGING) + len(LABELLED))
+    await walk.enter_right_token(newcomer, sensorvision)
+    await walk.choose_by_label(newcomer, len(_MIRRORED))
+    preview = {row.variable: row for row in await walk.look_at_preview(newcomer)}
     await walk.finish(newcomer)
     await walk.look_at_integration(newcomer)
     await walk.look_at_service(newcomer)
 
     # From here on the states stay as they are.
     await house.call_action("input_boolean", "turn_off", RUNNING)
-    states = await walk.read_states(newcomer, [*CHANGING, *LABELLED])
+    states = await walk.read_states(newcomer, _MIRRORED)
     server_page = await open_page(browser, DESK)
     await walk.look_at_server(server_page, sensorvision)
     for entity_id, state in states.items():
-        name = entity_id.partition(".")[2]
-        shown = walk.value_on_server(server_page, f"{prefix}.{name}", name)
+        row = preview[entity_id.partition(".")[2]]
+        shown = walk.value_on_server(server_page, row.device_id, row.variable)
         await expect(shown).to_have_text(_NUMBERS.get(state) or f"{float(state):,.10g}")
-
+    # Nobody has moved it between the preview and now.
+    steady = preview["target_temperature"]
+    assert (steady.name, steady.value) == ("Target temperature", "20.0")
     assert _complaints((tmp_path / "homeassistant.log").read_text()) == []
 
 
