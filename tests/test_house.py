@@ -86,15 +86,15 @@ def test_layers_of_the_client_look_down_only() -> None:
     assert not {".http", ".delivery", "aiohttp"} & set(imported(CLIENT / "outbox.py"))
 
 
-@pytest.mark.parametrize("pure", ["mapping", "names"])
+@pytest.mark.parametrize("pure", ["mapping", "mends", "names"])
 def test_translation_is_pure(pure: str) -> None:
-    """Mapping and names see states and facts, never the running integration."""
+    """They see states, names and facts, never the running integration."""
     relative = {
         module
         for module in imported(INTEGRATION / f"{pure}.py")
         if module.startswith(".")
     }
-    assert relative <= {".client.protocol"}
+    assert relative <= {".client.protocol", ".mends"}
 
 
 @pytest.mark.parametrize(
