@@ -1,7 +1,9 @@
 """Give Home Assistant's things names that are safe on the server, once and for good."""
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple, NotRequired, Self, TypedDict
 
 from homeassistant.util import slugify
@@ -54,7 +56,7 @@ class Described:
         slug = _slug(self.name)
         if self.device_name:
             # Integrations of the old kind repeat the device's name in the entity's.
-            slug = slug.removeprefix(f"{slugify(self.device_name)}_")
+            slug = slug.removeprefix(f"{_slug(self.device_name)}_")
         return slug
 
     def within(self, group_id: str, group_name: str) -> Self:
@@ -119,6 +121,12 @@ class Names:
     def __len__(self) -> int:
         """Return how much is to be kept on disk."""
         return len(self._addresses) + len(self._units)
+
+    def copy(self) -> Self:
+        """Return names that go on from these and of which these will not know."""
+        twin = copy(self)
+        vars(twin).update({key: copy(value) for key, value in vars(self).items()})
+        return twin
 
     def as_stored(self) -> StoredNames:
         """Return what is to be kept on disk."""
@@ -261,6 +269,8 @@ def _unit_slug(unit: str | None) -> str:
     return _UNIT_SLUGS.get(unit or "", _slug(unit)) or "value"
 
 
+# The same few names are asked for again and again, and making a slug takes long.
+@lru_cache(maxsize=1024)
 def _slug(text: str | None) -> str:
     """Return a slug, empty if there is no letter or digit in the text."""
     slug = slugify(text)

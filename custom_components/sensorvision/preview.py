@@ -23,7 +23,7 @@ from .selection import Formation, Registry, describe
 _ENTITIES_AT_ONCE = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One reading that would be sent now.
 
@@ -48,7 +48,7 @@ class Row:
     mends: Mends
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """Something that was chosen and would not be sent now.
 
@@ -207,11 +207,9 @@ async def _throwaway_names(
     hass: HomeAssistant, entry: SensorVisionConfigEntry
 ) -> Names:
     """Return names that go on from those that were given, and that nobody keeps."""
-    stored = (
-        entry.runtime_data.stored_names()
-        if entry.state is ConfigEntryState.LOADED
-        else await names_store(hass, entry.entry_id).async_load()
-    )
+    if entry.state is ConfigEntryState.LOADED:
+        return entry.runtime_data.copy_names()
+    stored = await names_store(hass, entry.entry_id).async_load()
     return Names(entry.data[CONF_PREFIX], stored)
 
 

@@ -90,6 +90,10 @@ class Runtime:
         """Return the names that were given."""
         return self._names.as_stored()
 
+    def copy_names(self) -> Names:
+        """Return names to try out, which go on from those that were given."""
+        return self._names.copy()
+
     @callback
     def start(self) -> None:
         """Follow the mirrors and deliver."""
