@@ -88,9 +88,10 @@ class HomeAssistantApi:
         menu = await self.post(f"{flows}/flow", {"handler": "sensorvision"})
         flow = f"{flows}/flow/{menu['flow_id']}"
         await self.post(flow, {"next_step_id": "key"})
-        entry = await self.post(flow, connection)
-        if entry["type"] != "create_entry":
-            raise StartError(f"Home Assistant refused the connection: {entry}")
+        connected = await self.post(flow, connection)
+        if not str(connected.get("step_id")).startswith("connected"):
+            raise StartError(f"Home Assistant refused the connection: {connected}")
+        entry = await self.post(flow, {})
         _, mirror_flow_id = entry["next_flow"]
         mirror_flow = f"{flows}/subentries/flow/{mirror_flow_id}"
         preview = await self.post(mirror_flow, mirror)

@@ -95,11 +95,15 @@ async def enter_wrong_token(newcomer: Newcomer, sensorvision: Server) -> None:
 
 
 async def enter_right_token(newcomer: Newcomer, sensorvision: Server) -> None:
-    """Enter the right token, and be offered a mirror next."""
+    """Enter the right token, read what it can do, and be offered a mirror next."""
     page = newcomer.page
     await page.locator("input[name=api_key]").fill(sensorvision.token)
     await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_text("Connected with a device token")).to_be_visible()
+    await newcomer.album.take("connected", dialog(page))
+    await page.get_by_role("button", name="Choose what to mirror").click()
     await expect(page.get_by_text("Choose what to mirror")).to_be_visible()
+    await expect(page.locator("input[name=name]")).to_be_visible()
 
 
 async def choose_by_label(newcomer: Newcomer, entities: int) -> None:

@@ -23,6 +23,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import instance_id
 from homeassistant.util import slugify
 
+from .client import Probe
 from .client.http import normalize_url
 from .connection import (
     Attempt,
@@ -40,6 +41,7 @@ from .const import (
 )
 from .forms import FORMS
 from .mirror_flow import MirrorSubentryFlow
+from .problems import too_old
 from .runtime import SensorVisionConfigEntry
 
 _SECRETS = frozenset({CONF_API_KEY, CONF_PASSWORD})
@@ -54,6 +56,8 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
         self._asking_step = ""
         self._entered: dict[str, Any] = {}
         self._accepted_url = ""
+        # What was tried and is good.
+        self._connected: dict[str, Any] = {}
 
     @classmethod
     @callback
@@ -98,9 +102,47 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
         if self._must_ask(data):
             return await self._ask(step_id, user_input)
         attempt = await try_connection(self.hass, data)
-        if attempt.errors:
+        if attempt.probe is None:
             return self._form(step_id, user_input, attempt.errors, attempt.message)
-        return self.async_create_entry(title=self._title(data), data=attempt.data)
+        self._connected = attempt.data
+        return self._show_what_it_can(attempt.probe)
+
+    def _show_what_it_can(self, probe: Probe) -> ConfigFlowResult:
+        """Say what the credential can do, and what the server is too old for."""
+        lack = too_old(probe.age, probe.capabilities)
+        return self.async_show_form(
+            step_id=f"connected_{probe.credential}",
+            errors={"base": lack.key} if lack else None,
+            description_placeholders={
+                "name": self._title(self._connected),
+                "needed": lack.needed if lack else "",
+            },
+        )
+
+    async def async_step_connected_device_token(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """End with a device token, of which it was said what it can do."""
+        return self._create()
+
+    async def async_step_connected_user_key(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """End with a user key, of which it was said what it can do."""
+        return self._create()
+
+    async def async_step_connected_account(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """End with an account, of which it was said what it can do."""
+        return self._create()
+
+    def _create(self) -> ConfigFlowResult:
+        """Create the entry, unless another form has done so meanwhile."""
+        self._abort_if_unique_id_configured()
+        return self.async_create_entry(
+            title=self._title(self._connected), data=self._connected
+        )
 
     def _must_ask(self, data: Mapping[str, Any]) -> bool:
         """Tell whether a person has yet to say that clear text will do."""

@@ -31,6 +31,7 @@ from .client import (
     NotHttpError,
     NotSensorVisionError,
     PermissionDeniedError,
+    Probe,
     RedirectError,
     RequestTimeoutError,
     SensorVisionError,
@@ -72,11 +73,13 @@ class Attempt:
         data: what an entry is to hold, with the kind of the credential.
         errors: what is wrong beside its field; empty if all is well.
         message: what was said about it, for the errors that repeat it.
+        probe: what was found out about the server, or None if something is wrong.
     """
 
     data: dict[str, Any]
     errors: dict[str, str] = field(default_factory=dict)
     message: str = ""
+    probe: Probe | None = None
 
 
 def open_client(
@@ -207,4 +210,4 @@ async def try_connection(hass: HomeAssistant, data: Mapping[str, Any]) -> Attemp
             if isinstance(err, kind) and (name in data or name == "base")
         )
         return Attempt(dict(data), {name: error}, str(err))
-    return Attempt({**data, CONF_CREDENTIAL: probe.credential})
+    return Attempt({**data, CONF_CREDENTIAL: probe.credential}, probe=probe)

@@ -7,6 +7,7 @@ from typing import Any
 
 from homeassistant.config_entries import (
     ConfigEntry,
+    ConfigFlowResult,
     ConfigSubentry,
     ConfigSubentryData,
     SubentryFlowResult,
@@ -106,6 +107,13 @@ def mirror_of(data: Mapping[str, Any], title: str = "All") -> ConfigSubentryData
 def numbers(sandbox: Sandbox, device_id: str, variable: str) -> list[float]:
     """Return the numbers that a variable has at the server, oldest first."""
     return [float(stored.value) for stored in sandbox.store.values(device_id, variable)]
+
+
+async def read_on(hass: HomeAssistant, result: ConfigFlowResult) -> ConfigFlowResult:
+    """Go on where a flow only says what a credential can do."""
+    if not (result.get("step_id") or "").startswith("connected_"):
+        return result
+    return await hass.config_entries.flow.async_configure(result["flow_id"], {})
 
 
 async def until(condition: Callable[[], Any]) -> None:

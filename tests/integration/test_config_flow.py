@@ -32,6 +32,7 @@ from custom_components.sensorvision.client import (
     USER_KEY,
     Timeouts,
 )
+from custom_components.sensorvision.config_flow import _unique_id
 from custom_components.sensorvision.const import (
     CONF_AUTHORITY,
     CONF_CREDENTIAL,
@@ -52,14 +53,20 @@ from .conftest import (
     account,
     connection,
 )
-from .house import House, choose, numbers, until
+from .house import House, choose, numbers, read_on, until
+from .test_translations import CONFIG
 from .tls import TlsServer
 
 UNKNOWN_TOKEN = "99999999-9999-4999-8999-999999999999"
 
 
 async def _submit(hass: HomeAssistant, user_input: dict[str, Any]) -> ConfigFlowResult:
-    """Open the form of the credential and send it."""
+    """Open the form of the credential, send it, and take note of what it can do."""
+    return await read_on(hass, await _try(hass, user_input))
+
+
+async def _try(hass: HomeAssistant, user_input: dict[str, Any]) -> ConfigFlowResult:
+    """Open the form of the credential and send it, and stop there."""
     form = await _form(hass, _step_of(user_input))
     return await hass.config_entries.flow.async_configure(form["flow_id"], user_input)
 
@@ -88,9 +95,10 @@ async def _correct(
 ) -> None:
     """Send the same form once more, as it should be."""
     assert form["type"] is FlowResultType.FORM
-    created = await hass.config_entries.flow.async_configure(
+    connected = await hass.config_entries.flow.async_configure(
         form["flow_id"], user_input
     )
+    created = await read_on(hass, connected)
     assert created["type"] is FlowResultType.CREATE_ENTRY
     [entry] = hass.config_entries.async_entries(DOMAIN)
     assert entry.state is ConfigEntryState.LOADED
@@ -120,6 +128,85 @@ async def test_newcomer_connects_a_server_and_adds_a_mirror(
         {CONF_TARGET: {"entity_id": ["sensor.tank"]}, "diagnostics": False},
     )
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+
+
+@pytest.mark.parametrize(
+    ("credential", "step_id", "title"),
+    [
+        (
+            {CONF_API_KEY: TOKEN},
+            "connected_device_token",
+            "Connected with a device token",
+        ),
+        ({CONF_API_KEY: ALICE_KEY}, "connected_user_key", "Connected with a user key"),
+        (ALICE, "connected_account", "Connected with an account"),
+    ],
+)
+async def test_connection_ends_with_what_the_credential_can_do(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    credential: dict[str, str],
+    step_id: str,
+    title: str,
+) -> None:
+    """Nothing is connected before that has been read."""
+    rest = {CONF_URL: sandbox.url, CONF_PREFIX: PREFIX, CONF_VERIFY_SSL: True}
+    form = await _try(hass, rest | credential)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, step_id)
+    assert not form["errors"]
+    assert not hass.config_entries.async_entries(DOMAIN)
+    texts = CONFIG["step"][step_id]
+    assert texts["title"] == title
+    assert form["description_placeholders"]
+    assert "{" not in texts["description"].format(**form["description_placeholders"])
+    created = await read_on(hass, form)
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+    assert created["title"] == form["description_placeholders"]["name"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "entered", "error", "needed"),
+    [
+        (Mode.NO_CONNECTIVITY, connection, "server_too_old", "2026-01-18"),
+        (Mode.BEFORE_2025_12_06, account, "server_too_old", "2025-12-06"),
+        (
+            Mode.BEFORE_2026_01_18,
+            connection,
+            "server_too_old_for_tokens",
+            "2026-01-18",
+        ),
+    ],
+)
+async def test_server_that_is_too_old_is_named_before_anything_is_lost(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    mode: Mode,
+    entered: Callable[[str], dict[str, Any]],
+    error: str,
+    needed: str,
+) -> None:
+    """It can be connected all the same: it may be updated any time."""
+    sandbox.context.switch_modes(frozenset({mode}))
+    form = await _try(hass, entered(sandbox.url))
+    assert form["errors"] == {"base": error}
+    assert form["description_placeholders"]
+    assert form["description_placeholders"]["needed"] == needed
+    assert needed in CONFIG["error"][error].format(**form["description_placeholders"])
+    created = await read_on(hass, form)
+    assert created["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_server_that_was_connected_meanwhile_is_not_connected_twice(
+    hass: HomeAssistant, sandbox: Sandbox
+) -> None:
+    """Two browsers may show what the same credential can do."""
+    form = await _try(hass, connection(sandbox.url))
+    MockConfigEntry(
+        domain=DOMAIN, unique_id=_unique_id(connection(sandbox.url))
+    ).add_to_hass(hass)
+    ended = await read_on(hass, form)
+    assert ended["type"] is FlowResultType.ABORT
+    assert ended["reason"] == "already_configured"
 
 
 @pytest.mark.parametrize(

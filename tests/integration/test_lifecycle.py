@@ -25,7 +25,7 @@ from custom_components.sensorvision.const import CONF_TARGET, DOMAIN
 from sandbox import Sandbox
 
 from .conftest import TOKEN, SetUp, connection
-from .house import House, choose, mirror, numbers, until
+from .house import House, choose, mirror, numbers, read_on, until
 
 
 def _ours(hass: HomeAssistant, *entries: MockConfigEntry) -> dict[str, list[Any]]:
@@ -232,9 +232,10 @@ async def test_whole_way_from_the_form_to_removal_is_quiet_and_keeps_the_secret(
     form = await hass.config_entries.flow.async_configure(
         menu["flow_id"], {"next_step_id": "key"}
     )
-    created = await hass.config_entries.flow.async_configure(
+    connected = await hass.config_entries.flow.async_configure(
         form["flow_id"], connection(sandbox.url)
     )
+    created = await read_on(hass, connected)
     await choose(
         hass,
         created["next_flow"][1],

@@ -103,7 +103,10 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
     for step in (*CONFIG["step"].values(), *MIRROR["step"].values()):
         assert step.keys() <= _STEP_PARTS
         assert step["title"]
-        if step.keys() == {"title", "description", "menu_options"}:
+        if step.keys() in (
+            {"title", "description", "menu_options"},
+            {"title", "description", "submit"},
+        ):
             continue
         assert step["data"].keys() == step["data_description"].keys()
         for part in step.get("sections", {}).values():
@@ -153,7 +156,7 @@ async def test_every_form_has_a_text_for_every_field(
     ]
     for texts, forms in ((CONFIG, config_forms), (MIRROR, mirror_forms)):
         assert {form["step_id"] for form in forms} == {
-            name for name, step in texts["step"].items() if "menu_options" not in step
+            name for name, step in texts["step"].items() if "data" in step
         }
         for form in forms:
             step = texts["step"][form["step_id"]]
@@ -171,8 +174,13 @@ async def test_every_form_has_a_text_for_every_field(
                     "data"
                 ].keys()
             given = set(form["description_placeholders"] or {})
-            # Any of the errors may be shown at any of the forms.
-            for _, text in (*_walk(step), *_walk(texts["error"])):
+            # Any of the errors may be shown at any of the forms with fields.
+            errors = [
+                text
+                for key, text in texts["error"].items()
+                if not key.startswith("server_too_old")
+            ]
+            for text in (*(text for _, text in _walk(step)), *errors):
                 assert _placeholders(text) <= given
 
 
@@ -181,7 +189,7 @@ def _errors_in_code() -> set[str]:
     found = {key for _, _, key in connection._ERRORS}
     trees = [
         ast.parse((FOLDER / f"{flow}.py").read_text())
-        for flow in ("connection", "mirror_flow")
+        for flow in ("connection", "mirror_flow", "problems")
     ]
     for node in (node for tree in trees for node in ast.walk(tree)):
         match node:
@@ -195,6 +203,8 @@ def _errors_in_code() -> set[str]:
             case ast.Return(
                 value=ast.Call(args=[_, ast.Dict(values=[ast.Constant(str(key))])])
             ):
+                found.add(key)
+            case ast.Call(func=ast.Name("TooOld"), args=[ast.Constant(str(key)), _]):
                 found.add(key)
     return found
 
