@@ -98,7 +98,19 @@ def test_translation_is_pure(pure: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "low", ["mirror", "choice", "selection", "resolver", "problems"]
+    "low",
+    [
+        "choice",
+        "details",
+        "ledger",
+        "mirror",
+        "problems",
+        "registration",
+        "removal",
+        "resolver",
+        "selection",
+        "telling",
+    ],
 )
 def test_nothing_points_back_at_the_runtime(low: str) -> None:
     """Status flows out by callback."""

@@ -8,6 +8,7 @@ from homeassistant.helpers.typing import ConfigType
 from .client.delivery import Pace
 from .connection import load_authority
 from .const import DOMAIN
+from .ledger import ledger_store, load_ledger
 from .problems import Problems
 from .runtime import Runtime, SensorVisionConfigEntry, names_store
 from .services import async_setup_services
@@ -36,8 +37,9 @@ async def async_setup_entry(
 ) -> bool:
     """Start mirroring, whether or not the server answers now."""
     stored_names = await names_store(hass, entry.entry_id).async_load()
+    ledger = await load_ledger(hass, entry)
     await load_authority(hass, entry.data)
-    entry.runtime_data = Runtime(hass, entry, stored_names, PACE)
+    entry.runtime_data = Runtime(hass, entry, stored_names, ledger, PACE)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.runtime_data.start()
     entry.async_on_unload(entry.runtime_data.stop)
@@ -57,6 +59,7 @@ async def async_remove_entry(
 ) -> None:
     """Leave nothing behind."""
     await names_store(hass, entry.entry_id).async_remove()
+    await ledger_store(hass, entry.entry_id).async_remove()
     Problems(hass, entry).forget()
 
 

@@ -1,6 +1,6 @@
 """Open a client with what an entry holds, and say beside which field it fails."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address
@@ -83,7 +83,10 @@ class Attempt:
 
 
 def open_client(
-    hass: HomeAssistant, data: Mapping[str, Any], timeouts: Timeouts | None = None
+    hass: HomeAssistant,
+    data: Mapping[str, Any],
+    timeouts: Timeouts | None = None,
+    details_of_new: Callable[[str], Mapping[str, str]] | None = None,
 ) -> AsyncSensorVisionClient:
     """Return a client for what an entry holds; it has connected to nothing yet.
 
@@ -92,6 +95,7 @@ def open_client(
         data: the entry's data. A key of no kind is from before there were kinds, and
             the server tells which it is.
         timeouts: how long to wait.
+        details_of_new: what is known of a device that is about to be made.
     """
     key = data.get(CONF_API_KEY)
     is_user_key = data.get(CONF_CREDENTIAL) == USER_KEY
@@ -104,6 +108,7 @@ def open_client(
         session=async_get_clientsession(hass, data[CONF_VERIFY_SSL]),
         ssl=trust(data),
         timeouts=timeouts,
+        details_of_new=details_of_new,
     )
 
 

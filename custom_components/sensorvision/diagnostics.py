@@ -54,6 +54,7 @@ def _running(entry: SensorVisionConfigEntry, runtime: Runtime) -> dict[str, Any]
         "status": _status(runtime.status),
         "is_mirroring": runtime.is_mirroring,
         "figures": asdict(runtime.figures),
+        "registration": runtime.registration.as_shown(),
         "mirrors": [
             {
                 "title": entry.subentries[subentry_id].title,

@@ -33,6 +33,7 @@ class Mirror:
 
     Attributes:
         entity_ids: the entities that are followed.
+        formation: which device each belongs to.
         skipped: how many states were not sent, by reason.
     """
 
@@ -44,12 +45,13 @@ class Mirror:
     ) -> None:
         """Follow nothing yet."""
         self.entity_ids: frozenset[str] = frozenset()
+        self.formation = Formation()
         self.skipped: Counter[SkipReason] = Counter()
         self._hass = hass
         self._names = names
         self._accept = accept
         self._how: tuple[object, ...] = ()
-        self._capture = self._make_capture(Choice.of({}), Formation())
+        self._capture = self._make_capture(Choice.of({}), self.formation)
         self._rhythm = Rhythm()
         self._ticks: list[CALLBACK_TYPE] = []
         # Whose numbers are to be sent as they are now, and whose with their next state.
@@ -76,6 +78,7 @@ class Mirror:
             self._let_go(entity_id)
         self._due |= dict.fromkeys(sorted(entity_ids - known))
         self.entity_ids = entity_ids
+        self.formation = formation
         self._how = how
         self._capture = self._make_capture(choice, formation)
         self._keep_time(choice.rhythm)

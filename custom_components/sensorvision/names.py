@@ -1,9 +1,10 @@
 """Give Home Assistant's things names that are safe on the server, once and for good."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
+import re
 from typing import NamedTuple, NotRequired, Self, TypedDict
 
 from homeassistant.util import slugify
@@ -16,6 +17,9 @@ from .client.protocol import (
 from .mends import Mend, Mends, mend_of
 
 _UNIT_SLUGS = {"%": "pct", "°": "deg", "°C": "c", "°F": "f"}
+
+# An entity's key, then what ends it for a group, an attribute, and a further unit.
+_KEY = re.compile(r"([^@#|]+)(@[^#|]*)?(?:#([^|]*))?(?:\|(.*))?", re.DOTALL)
 
 # What Home Assistant makes of a text that nothing is left of.
 _SLUG_OF_NOTHING = slugify("-")
@@ -89,6 +93,24 @@ class UnitChange(NamedTuple):
     new: Address
 
 
+class Given(NamedTuple):
+    """What a name was given to.
+
+    Attributes:
+        key: the entity's, as in `Described`.
+        group: what ends its keys where its SensorVision device is not its own one.
+        attribute: which of its attributes, or "" for its state.
+        unit: what the numbers are in, or "" if they have no unit.
+        address: where the numbers go.
+    """
+
+    key: str
+    group: str
+    attribute: str
+    unit: str
+    address: Address
+
+
 class StoredNames(TypedDict):
     """The names that were given, as they are kept on disk."""
 
@@ -140,6 +162,32 @@ class Names:
         """Return which entities have got another variable for their unit, this once."""
         changes, self._unit_changes = self._unit_changes, []
         return changes
+
+    def given(self) -> Iterator[Given]:
+        """Yield each name with what it was given to."""
+        for key, address in self._addresses.items():
+            if parts := _KEY.fullmatch(key):
+                entity_key, group, attribute, unit = parts.groups(default="")
+                unit = unit or self._units.get(key, "")
+                yield Given(entity_key, group, attribute, unit, address)
+
+    def forget(self, device_ids: Collection[str]) -> None:
+        """Give no heed any more to devices that are gone, so that they begin anew."""
+        self._devices = {
+            key: device_id
+            for key, device_id in self._devices.items()
+            if device_id not in device_ids
+        }
+        self._addresses = {
+            key: address
+            for key, address in self._addresses.items()
+            if address.device_id not in device_ids
+        }
+        self._units = {
+            key: unit for key, unit in self._units.items() if key in self._addresses
+        }
+        self._taken_devices = set(self._devices.values())
+        self._taken_addresses = set(self._addresses.values())
 
     def address(self, entity: Described) -> Address:
         """Return where an entity's numbers go, chosen at its first use with its unit."""

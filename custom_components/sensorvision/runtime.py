@@ -1,7 +1,7 @@
 """Hold together what a config entry runs: mirrors, outbox and delivery."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_URL
@@ -18,10 +18,14 @@ from .client.delivery import Delivery, Pace, Status
 from .client.outbox import Outbox, Reading
 from .connection import connection_of, open_client
 from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
+from .details import Knowledge
 from .figures import Figures, count
+from .ledger import Ledger
 from .mirror import Mirror
 from .names import Names, StoredNames
 from .problems import Problems
+from .registration import Registration
+from .removal import Removal, withdraw
 from .resolver import Resolver
 
 type SensorVisionConfigEntry = ConfigEntry[Runtime]
@@ -43,6 +47,7 @@ class Runtime:
 
     Attributes:
         outbox: the readings that wait.
+        registration: what brings names and places to the server.
         is_mirroring: whether it captures and sends, as its switch was left.
     """
 
@@ -51,6 +56,7 @@ class Runtime:
         hass: HomeAssistant,
         entry: SensorVisionConfigEntry,
         stored_names: StoredNames | None,
+        ledger: Ledger,
         pace: Pace,
     ) -> None:
         """Prepare, and start nothing yet."""
@@ -66,6 +72,10 @@ class Runtime:
         self._resolver = Resolver(
             hass, entry, self._names, self._accept, self._problems
         )
+        knowledge = Knowledge(hass, self._names, self._resolver.mirrors)
+        self._ledger = ledger
+        self.registration = Registration(hass, entry, knowledge, ledger, pace)
+        self._removal = Removal(hass, entry, knowledge, ledger, self.outbox)
         self._connection = connection_of(entry.data)
         self._delivery = self._make_delivery()
         self._task: asyncio.Task[None] | None = None
@@ -99,29 +109,38 @@ class Runtime:
         """Follow the mirrors and deliver."""
         self._start_delivery()
         self._resolver.start()
+        self._removal.note_uses()
 
     async def stop(self) -> None:
         """Let go of everything that runs."""
+        self._removal.note_uses()
         self._resolver.stop()
+        self.registration.stop()
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._problems.clear()
         await self._store.async_save(self._names.as_stored())
+        await self._ledger.save()
 
     @callback
     def entry_updated(self) -> None:
         """Take over changed mirrors or a changed connection."""
+        # Before those that were removed are let go of.
+        self._removal.note_uses()
         if connection_of(self._entry.data) != self._connection:
             self.reconnect()
         if _is_mirroring(self._entry) is not self.is_mirroring:
             self._switched()
         self._resolver.resolve()
+        self._removal.offer(self.status)
 
     @callback
     def reconnect(self) -> None:
         """Begin to deliver anew, as the entry says now; nothing waiting is lost."""
         self._connection = connection_of(self._entry.data)
+        if self._ledger.move(self._entry.data[CONF_URL]):
+            withdraw(self._hass, self._entry.entry_id)
         self._link_to_server()
         self._stop_delivery()
         status = self.status
@@ -161,6 +180,12 @@ class Runtime:
         self._insist_on_mirroring()
         await self._client.send_data(device_id, variables)
 
+    async def delete_devices(self, device_ids: Collection[str]) -> dict[str, str]:
+        """Delete the server's devices of a removed mirror; see `Removal.delete`."""
+        left = await self._removal.delete(self._client, device_ids)
+        await self._store.async_save(self._names.as_stored())
+        return left
+
     def _insist_on_mirroring(self) -> None:
         if not self.is_mirroring:
             raise ServiceValidationError(
@@ -186,7 +211,11 @@ class Runtime:
         return lambda: self._listeners.remove(listener)
 
     def _make_delivery(self) -> Delivery:
-        self._client = open_client(self._hass, self._entry.data)
+        self._client = open_client(
+            self._hass,
+            self._entry.data,
+            details_of_new=self.registration.details_of_new,
+        )
         return Delivery(
             self._client,
             self.outbox,
@@ -210,6 +239,7 @@ class Runtime:
 
     def _stop_delivery(self) -> None:
         """Send nothing any more; what was about to be sent is put back."""
+        self.registration.stop()
         if self._task:
             self._task.cancel()
             self._task = None
@@ -245,6 +275,8 @@ class Runtime:
         elif self.status.is_connected:
             self._end_reauth()
         self._problems.show_delivery(self.status)
+        self.registration.status_changed(self._client, self.status)
+        self._removal.offer(self.status)
         self._tell()
 
     def _tell(self) -> None:

@@ -41,6 +41,13 @@ class Formation:
     mirror_id: str = ""
     mirror_name: str = ""
 
+    def may_give(self, group: str) -> bool:
+        """Tell whether an entity may be of a group, as in `Described`."""
+        if self.by is FormedBy.AREA:
+            return True
+        own_group = f"@{self.mirror_id}" if self.by is FormedBy.MIRROR else ""
+        return group == own_group
+
 
 @dataclass(frozen=True)
 class Selection:

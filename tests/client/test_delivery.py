@@ -998,3 +998,22 @@ async def test_old_server_that_refuses_the_second_post_pauses_that_device() -> N
             assert house.status.accepted_variables == {("new", "a")}
             house.report("dev-a", a=3)
             await eventually(is_stored(sandbox, "dev-a", "a", 3))
+
+
+async def test_capabilities_are_found_out_after_a_bad_start(sandbox: Sandbox) -> None:
+    """Also while there is always something to send, and no quiet moment to probe."""
+    sandbox.faults.set("http_503", path=f"{INGEST}home")
+    house = House(sandbox.url, replace(FAST, idle_s=0.3), "home")
+    house.start()
+    await eventually(lambda: house.status.is_connected is False)
+    house.report("dev-a", a=0)
+    await eventually(is_stored(sandbox, "dev-a", "a", 0))
+    assert house.status.capabilities is None
+    sandbox.faults.clear()
+    number = 0
+    while house.status.capabilities is None:
+        number += 1
+        assert number < 500
+        house.report("dev-a", a=number)
+        await eventually(is_stored(sandbox, "dev-a", "a", number))
+    await house.stop()

@@ -12,7 +12,7 @@ from homeassistant.config_entries import (
     ConfigSubentryData,
     SubentryFlowResult,
 )
-from homeassistant.const import EntityCategory
+from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT, EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -40,6 +40,8 @@ class House:
         *,
         area_id: str | None = None,
         name_by_user: str | None = None,
+        model: str | None = None,
+        sw_version: str | None = None,
     ) -> dr.DeviceEntry:
         """Add a device, placed and called as a person would."""
         registry = dr.async_get(self._hass)
@@ -47,6 +49,8 @@ class House:
             config_entry_id=self._entry.entry_id,
             identifiers={(_PLATFORM, name)},
             name=name,
+            model=model,
+            sw_version=sw_version,
         )
         changed = registry.async_update_device(
             device.id, area_id=area_id, name_by_user=name_by_user
@@ -66,8 +70,10 @@ class House:
         name: str | None = None,
         area_id: str | None = None,
         labels: Iterable[str] = (),
+        unit: str | None = None,
+        precision: int | None = None,
     ) -> None:
-        """Add an entity with its state; the last three are what a person gives it."""
+        """Add an entity with its state, named, placed and shown as a person would."""
         registry = er.async_get(self._hass)
         domain, _, object_id = entity_id.partition(".")
         entry = registry.async_get_or_create(
@@ -86,7 +92,12 @@ class House:
         registry.async_update_entity(
             entity_id, name=name, area_id=area_id, labels=set(labels)
         )
-        self._hass.states.async_set(entity_id, state)
+        if precision is not None:
+            registry.async_update_entity_options(
+                entity_id, "sensor", {"display_precision": precision}
+            )
+        attributes = {} if unit is None else {ATTR_UNIT_OF_MEASUREMENT: unit}
+        self._hass.states.async_set(entity_id, state, attributes)
 
 
 def mirror(title: str = "All", /, **target: list[str]) -> ConfigSubentryData:

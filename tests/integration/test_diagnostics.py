@@ -86,6 +86,12 @@ async def test_everything_that_a_fault_may_lie_in_is_there(
         "refused": 0,
         "oldest_waiting_s": 0,
     }
+    assert found["registration"] == {
+        "told": {"devices": 0, "variables": 0},
+        "due": 0,
+        "problem": None,
+        "set_aside": {},
+    }
     [shown] = found["mirrors"]
     assert shown["title"] == "Water"
     assert shown["choice"]["target"] == {"entity_id": chosen}

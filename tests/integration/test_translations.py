@@ -23,6 +23,7 @@ import pytest
 from custom_components import sensorvision
 from custom_components.sensorvision import connection
 from custom_components.sensorvision.const import DOMAIN, SUBENTRY_TYPE_MIRROR
+from custom_components.sensorvision.removal import ISSUE_MIRROR_REMOVED
 from sandbox import Sandbox
 
 from .conftest import ALICE, SetUp
@@ -114,6 +115,9 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
             assert part["data"].keys() == part["data_description"].keys()
     for issue in TEXTS["issues"].values():
         assert issue.keys() in ({"title", "description"}, {"title", "fix_flow"})
+        assert issue.get("fix_flow", {}).keys() <= _FLOW_PARTS
+        for step in issue.get("fix_flow", {}).get("step", {}).values():
+            assert {"title", "description"} <= step.keys() <= _STEP_PARTS
 
 
 async def test_every_form_has_a_text_for_every_field(
@@ -300,4 +304,4 @@ def test_issues_are_those_of_the_code() -> None:
         and node.func.attr in ("_create", "_show")
         and isinstance(node.args[0], ast.Constant)
     }
-    assert shown == TEXTS["issues"].keys()
+    assert shown | {ISSUE_MIRROR_REMOVED} == TEXTS["issues"].keys()

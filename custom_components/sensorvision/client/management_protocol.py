@@ -11,7 +11,16 @@ from . import protocol
 from .protocol import Request, ValidationError
 from .user_protocol import device_segment, request
 
-_MAX_DECIMAL_PLACES = 10
+# How long the server's columns are; a description has no end.
+MAX_CHARS = {
+    "name": 255,
+    "location": 255,
+    "sensor_type": 100,
+    "firmware_version": 100,
+    "display_name": 255,
+    "unit": 50,
+}
+MAX_DECIMAL_PLACES = 10
 
 
 def update_request(device_id: str, body: Mapping[str, object]) -> Request:
@@ -70,11 +79,11 @@ def device_details(
         ValidationError: a text is longer than the server stores.
     """
     return _details(
-        ("name", "name", name, 255),
-        ("description", "description", description, None),
-        ("location", "location", location, 255),
-        ("sensor_type", "sensorType", sensor_type, 100),
-        ("firmware_version", "firmwareVersion", firmware_version, 100),
+        ("name", "name", name),
+        ("description", "description", description),
+        ("location", "location", location),
+        ("sensor_type", "sensorType", sensor_type),
+        ("firmware_version", "firmwareVersion", firmware_version),
     )
 
 
@@ -92,12 +101,12 @@ def variable_details(
             0 to 10.
     """
     details = _details(
-        ("display_name", "displayName", display_name, 255),
-        ("description", "description", description, None),
-        ("unit", "unit", unit, 50),
+        ("display_name", "displayName", display_name),
+        ("description", "description", description),
+        ("unit", "unit", unit),
     )
     if decimal_places is not None:
-        if decimal_places not in range(_MAX_DECIMAL_PLACES + 1):
+        if decimal_places not in range(MAX_DECIMAL_PLACES + 1):
             raise ValidationError(
                 "decimal_places", decimal_places, "is out of range", "Take 0 to 10"
             )
@@ -109,18 +118,19 @@ def _variables_path(device_uuid: str) -> str:
     return f"/api/v1/devices/{protocol.quote(device_uuid)}/variables"
 
 
-def _details(*fields: tuple[str, str, str | None, int | None]) -> dict[str, object]:
+def _details(*fields: tuple[str, str, str | None]) -> dict[str, object]:
     """Return the texts that are given, by the server's name.
 
     Args:
-        fields: our name, the server's name, the text, and its limit in characters.
+        fields: our name, the server's name, and the text.
     """
     details: dict[str, object] = {}
-    for name, member, text, limit in fields:
+    for name, member, text in fields:
         if text is None:
             continue
         if not isinstance(text, str):
             raise ValidationError(name, text, "is not a text", "Give a str")
+        limit = MAX_CHARS.get(name)
         if limit is not None and len(text) > limit:
             remedy = f"Take at most {limit} characters"
             raise ValidationError(name, text, "is too long", remedy)

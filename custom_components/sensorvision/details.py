@@ -1,0 +1,194 @@
+"""Collect what Home Assistant knows of the devices and variables that it sends to."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypedDict, cast
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import (
+    area_registry as ar,
+    device_registry as dr,
+    entity_registry as er,
+)
+
+from .client.management_protocol import MAX_CHARS, MAX_DECIMAL_PLACES
+from .mirror import Mirror
+from .names import Described, Given, Names
+from .selection import describe
+
+
+class DeviceDetails(TypedDict, total=False):
+    """What is known of a device; nothing is said of what is not known."""
+
+    name: str
+    location: str
+    sensor_type: str
+    firmware_version: str
+
+
+class VariableDetails(TypedDict, total=False):
+    """What is known of a variable; nothing is said of what is not known."""
+
+    display_name: str
+    unit: str
+    decimal_places: int
+
+
+class Knowledge:
+    """What Home Assistant knows of the devices and variables of one config entry.
+
+    Args:
+        hass: Home Assistant.
+        names: what was given to which entity.
+        mirrors: those that run now, by the ids of their subentries.
+    """
+
+    def __init__(
+        self, hass: HomeAssistant, names: Names, mirrors: Mapping[str, Mirror]
+    ) -> None:
+        """Look nothing up yet."""
+        self._hass = hass
+        self._names = names
+        self._mirrors = mirrors
+        self._entities = er.async_get(hass).entities
+        self._given: dict[str, list[Given]] = {}
+        self._names_indexed = 0
+
+    @callback
+    def forget(self, device_ids: Collection[str]) -> None:
+        """Give no heed any more to devices that are gone, so that they begin anew."""
+        self._names.forget(device_ids)
+        self._names_indexed = 0
+
+    @callback
+    def device_ids(self) -> list[str]:
+        """Return the devices that names were given in."""
+        return list(self._by_device())
+
+    @callback
+    def uses(self) -> dict[str, set[str]]:
+        """Return the mirrors that send to each device now."""
+        uses: dict[str, set[str]] = {}
+        for device_id, given in self._by_device().items():
+            for mirror_id, _, _ in self._followed(given):
+                uses.setdefault(device_id, set()).add(mirror_id)
+        return uses
+
+    @callback
+    def device(self, device_id: str) -> DeviceDetails:
+        """Return what is known of a device, nothing if no mirror sends to it."""
+        described = (
+            entity
+            for mirror_id, entity_id, given in self._followed(self._given_in(device_id))
+            if (entity := self._describe(mirror_id, entity_id)).group == given.group
+        )
+        first = next(described, None)
+        if first is None:
+            return {}
+        if first.group:
+            return _group_details(self._hass, first)
+        return _device_details(self._hass, [first, *described])
+
+    @callback
+    def variables(self, device_id: str) -> Iterator[tuple[str, VariableDetails]]:
+        """Yield what is known of each variable of a device that is sent now."""
+        for _, entity_id, given in self._followed(self._given_in(device_id)):
+            details = _variable_details(self._hass, entity_id, given)
+            yield given.address.variable, details
+
+    def _describe(self, mirror_id: str, entity_id: str) -> Described:
+        return describe(self._hass, entity_id, self._mirrors[mirror_id].formation)
+
+    def _given_in(self, device_id: str) -> list[Given]:
+        return self._by_device().get(device_id, [])
+
+    def _by_device(self) -> dict[str, list[Given]]:
+        """Return what was given in each device; names are only rarely given."""
+        if self._names_indexed != len(self._names):
+            self._given = {}
+            for given in self._names.given():
+                self._given.setdefault(given.address.device_id, []).append(given)
+            self._names_indexed = len(self._names)
+        return self._given
+
+    def _followed(self, given: list[Given]) -> Iterator[tuple[str, str, Given]]:
+        """Yield mirror, entity and name of what is sent under these names."""
+        for one in given:
+            entity_id: str | None = one.key
+            if "." not in one.key:
+                entry = self._entities.get_entry(one.key)
+                entity_id = entry.entity_id if entry else None
+            for mirror_id, mirror in self._mirrors.items():
+                is_followed = entity_id in mirror.entity_ids
+                if entity_id and is_followed and mirror.formation.may_give(one.group):
+                    yield mirror_id, entity_id, one
+
+
+def _device_details(hass: HomeAssistant, entities: list[Described]) -> DeviceDetails:
+    """Return what is known of Home Assistant's device of some entities, if it has one."""
+    first = entities[0]
+    devices = dr.async_get(hass)
+    device = devices.async_get(first.device_key) if first.device_key else None
+    # What is only a part of a device is of the model that the whole is.
+    parent_id = getattr(device, "parent_device_id", None)
+    whole = devices.async_get(parent_id) if parent_id else device
+    details = _texts(
+        name=first.device_name or first.name,
+        location=_area(hass, device.area_id if device else None, entities),
+        sensor_type=getattr(whole, "model", None) or getattr(whole, "model_id", None),
+        firmware_version=getattr(whole, "sw_version", None),
+    )
+    return cast("DeviceDetails", details)
+
+
+def _group_details(hass: HomeAssistant, first: Described) -> DeviceDetails:
+    """Return what is known of what holds several devices: an area, or a mirror."""
+    area = ar.async_get(hass).async_get_area(first.device_key or "")
+    details = _texts(name=first.device_name, location=area.name if area else None)
+    return cast("DeviceDetails", details)
+
+
+def _area(
+    hass: HomeAssistant, area_id: str | None, entities: list[Described]
+) -> str | None:
+    """Return the area's name, else that of the only area in which all entities are."""
+    registry = er.async_get(hass)
+    entries = [registry.async_get(entity.entity_id) for entity in entities]
+    area_ids = {area_id or (entry.area_id if entry else None) for entry in entries}
+    only_id = area_ids.pop() if len(area_ids) == 1 else None
+    area = ar.async_get(hass).async_get_area(only_id) if only_id else None
+    return area.name if area else None
+
+
+def _variable_details(
+    hass: HomeAssistant, entity_id: str, given: Given
+) -> VariableDetails:
+    """Return what is known of what an entity shows."""
+    entry = er.async_get(hass).async_get(entity_id)
+    state = hass.states.get(entity_id)
+    if entry and not given.group:
+        name = er.async_get_unprefixed_name(hass, entry)
+    else:
+        name = state.name if state else ""
+    if given.attribute:
+        words = given.attribute.replace("_", " ")
+        name = f"{name} {words}" if name else words.capitalize()
+    texts = _texts(display_name=name, unit=given.unit)
+    details = cast("VariableDetails", texts)
+    if given.attribute or not entry:
+        return details
+    options: Mapping[str, Any] = entry.options.get("sensor", {})
+    for option in ("display_precision", "suggested_display_precision"):
+        if isinstance(decimals := options.get(option), int):
+            # Some round to tens or more.
+            details["decimal_places"] = min(max(decimals, 0), MAX_DECIMAL_PLACES)
+            break
+    return details
+
+
+def _texts(**texts: object) -> dict[str, str]:
+    """Return those that are texts, none longer than the server stores."""
+    return {
+        key: text.strip()[: MAX_CHARS[key]]
+        for key, text in texts.items()
+        if isinstance(text, str) and text.strip()
+    }

@@ -1,0 +1,18 @@
+"""Mend what a repair issue says, as far as Home Assistant can."""
+
+from typing import Any
+
+from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
+from homeassistant.core import HomeAssistant
+
+from .removal import ISSUE_MIRROR_REMOVED
+from .removal_flow import RemovedMirrorFlow
+
+
+async def async_create_fix_flow(
+    hass: HomeAssistant, issue_id: str, data: dict[str, Any] | None
+) -> RepairsFlow:
+    """Return the flow that mends an issue of this kind."""
+    if data and issue_id.startswith(ISSUE_MIRROR_REMOVED):
+        return RemovedMirrorFlow(data)
+    return ConfirmRepairFlow()
