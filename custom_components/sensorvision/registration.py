@@ -86,6 +86,9 @@ class Registration:
         self._ledger = ledger
         self._pace = pace
         self._due: set[str] = set()
+        self._due_changes = 0
+        self._are_all_due = False
+        self._accepted: set[tuple[str, str]] = set()
         self._failures: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._progress: tuple[bool | None, int] | None = None
@@ -112,6 +115,7 @@ class Registration:
         self._ledger.forget_told(device_id)
         self.set_aside.pop(device_id, None)
         self._due.add(device_id)
+        self._due_changes += 1
         self._wake.set()
         return cast("Mapping[str, str]", self._knowledge.device(device_id))
 
@@ -141,6 +145,7 @@ class Registration:
     def _start(self, client: AsyncSensorVisionClient, status: Status) -> None:
         self.set_aside.clear()
         self._failures.clear()
+        self._accepted = set()
         self._look_at_all()
         for event_type in _REGISTRY_EVENTS:
             self._stops.append(
@@ -155,7 +160,8 @@ class Registration:
         self._look_at_all()
 
     def _look_at_all(self) -> None:
-        self._due.update(self._knowledge.device_ids())
+        self._are_all_due = True
+        self._due_changes += 1
         self._wake.set()
 
     async def _run(self, client: AsyncSensorVisionClient, status: Status) -> None:
@@ -184,6 +190,12 @@ class Registration:
         """Tell the server what it is not told yet of what it has."""
         if not status.is_connected:
             return
+        if self._are_all_due:
+            self._due.update(self._knowledge.device_ids())
+            self._are_all_due = False
+        accepted = status.accepted_variables - self._accepted
+        self._accepted |= accepted
+        self._due.update(device_id for device_id, _ in accepted)
         due = sorted(self._due, key=lambda device_id: self._failures[device_id])
         ready = {
             device_id: news
@@ -203,10 +215,23 @@ class Registration:
 
     async def _look(self, device_id: str, status: Status) -> News | None:
         """Return what is to be told of a device and what it has; the rest stays due."""
-        self._due.discard(device_id)
-        if device_id in self.set_aside:
+        due_changes = self._due_changes
+        news = await self._news(device_id, status)
+        if not news:
+            if due_changes == self._due_changes:
+                self._due.discard(device_id)
             return None
+        if device_id not in status.accepted_devices:
+            return None
+        for variable in list(news.variables):
+            if (device_id, variable) not in status.accepted_variables:
+                del news.variables[variable]
+        return news or None
+
+    async def _news(self, device_id: str, status: Status) -> News:
         news = News()
+        if device_id in self.set_aside:
+            return news
         details = self._knowledge.device(device_id)
         if details and details != self._ledger.told(device_id):
             news.details = details
@@ -218,14 +243,7 @@ class Registration:
                 if count % _VARIABLES_AT_ONCE == 0:
                     await asyncio.sleep(0)
         await asyncio.sleep(0)
-        if not news.details and not news.variables:
-            return None
-        self._due.add(device_id)
-        for variable in list(news.variables):
-            if (device_id, variable) not in status.accepted_variables:
-                del news.variables[variable]
-        is_there = device_id in status.accepted_devices
-        return news if is_there and (news.details or news.variables) else None
+        return news
 
     async def _try(
         self, client: AsyncSensorVisionClient, device: Device, news: News

@@ -532,6 +532,23 @@ async def test_mirror_that_is_added_is_told_too(
     await until(lambda: _variables(sandbox, "home.window") == TOLD_OF_VARIABLES)
 
 
+async def test_entity_that_shows_its_first_number_late_is_told_then(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    kitchen: dr.DeviceEntry,
+) -> None:
+    """Its device is known long since, and no registry says that it has a variable."""
+    house.entity("sensor.damp", "unknown", device=kitchen, original_name="Damp")
+    entry = await set_up(mirror(device_id=[kitchen.id]), **ALICE)
+    await until(lambda: _variables(sandbox, "home.window") == TOLD_OF_VARIABLES)
+    await until(_is_done(entry))
+    hass.states.async_set("sensor.damp", "40", {"unit_of_measurement": "%"})
+    told = TOLD_OF_VARIABLES | {"damp": ("Damp", "%", 2)}
+    await until(lambda: _variables(sandbox, "home.window") == told)
+
+
 async def test_no_secret_is_in_the_log(
     hass: HomeAssistant,
     sandbox: Sandbox,
