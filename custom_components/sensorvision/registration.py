@@ -188,14 +188,14 @@ class Registration:
 
     async def _bring(self, client: AsyncSensorVisionClient, status: Status) -> None:
         """Tell the server what it is not told yet of what it has."""
-        if not status.is_connected:
-            return
         if self._are_all_due:
             self._due.update(self._knowledge.device_ids())
             self._are_all_due = False
         accepted = status.accepted_variables - self._accepted
         self._accepted |= accepted
         self._due.update(device_id for device_id, _ in accepted)
+        if not status.is_connected:
+            return
         due = sorted(self._due, key=lambda device_id: self._failures[device_id])
         ready = {
             device_id: news
