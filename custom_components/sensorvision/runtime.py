@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_URL
@@ -14,7 +15,9 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.storage import Store
 
+from .client import Sample
 from .client.delivery import Delivery, Pace, Status
+from .client.exceptions import raise_for
 from .client.outbox import Outbox, Reading
 from .connection import connection_of, open_client
 from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
@@ -179,6 +182,20 @@ class Runtime:
         """
         self._insist_on_mirroring()
         await self._client.send_data(device_id, variables)
+
+    async def send_past(
+        self, device_id: str, variables: Mapping[str, int | float], time: datetime
+    ) -> None:
+        """Store numbers as true at a time, past the outbox; see the client's `send_batch`.
+
+        Raises:
+            ServiceValidationError: mirroring is switched off.
+            CapabilityError: a device token knows only what is true now.
+            SensorVisionError: they were not stored.
+        """
+        self._insist_on_mirroring()
+        [result] = await self._client.send_batch([Sample(device_id, variables, time)])
+        raise_for(result.answer)
 
     async def delete_devices(self, device_ids: Collection[str]) -> dict[str, str]:
         """Delete the server's devices of a removed mirror; see `Removal.delete`."""

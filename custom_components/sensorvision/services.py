@@ -1,6 +1,7 @@
 """Actions for automations and for the developer tools."""
 
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Final
 
 from homeassistant.config_entries import ConfigSubentry
@@ -20,7 +21,7 @@ from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
 
 from .choice import Choice
-from .client import SensorVisionError, ValidationError
+from .client import CapabilityError, SensorVisionError, ValidationError
 from .const import CONF_TARGET, DOMAIN, SUBENTRY_TYPE_MIRROR
 from .mirror_flow import NEW_MIRROR
 from .preview import Preview, Row, Skipped, preview, preview_mirrors
@@ -29,6 +30,8 @@ from .runtime import SensorVisionConfigEntry
 
 ATTR_MIRROR: Final = "mirror"
 ATTR_VARIABLES: Final = "variables"
+
+_CLOCK_LEEWAY = timedelta(minutes=1)
 
 _ENTRY = {vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string}
 
@@ -71,19 +74,22 @@ def async_setup_services(hass: HomeAssistant) -> None:
 async def _send(call: ServiceCall) -> None:
     """Store numbers of any device, and return when the server has said yes."""
     entry = _entry_of(call)
-    if ATTR_TIME in call.data:
-        raise ServiceValidationError(
-            translation_domain=DOMAIN, translation_key="time_not_possible"
-        )
+    device_id, variables = call.data[ATTR_DEVICE_ID], call.data[ATTR_VARIABLES]
     try:
-        await entry.runtime_data.send(
-            call.data[ATTR_DEVICE_ID], call.data[ATTR_VARIABLES]
-        )
+        if ATTR_TIME in call.data:
+            time = _past(call.data[ATTR_TIME])
+            await entry.runtime_data.send_past(device_id, variables, time)
+        else:
+            await entry.runtime_data.send(device_id, variables)
     except ValidationError as err:
         raise ServiceValidationError(
             translation_domain=DOMAIN,
             translation_key="cannot_be_sent",
             translation_placeholders={"message": str(err)},
+        ) from err
+    except CapabilityError as err:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="time_not_possible"
         ) from err
     except SensorVisionError as err:
         raise HomeAssistantError(
@@ -91,6 +97,23 @@ async def _send(call: ServiceCall) -> None:
             translation_key="not_stored",
             translation_placeholders={"entry": entry.title, "message": str(err)},
         ) from err
+
+
+def _past(time: datetime) -> datetime:
+    """Return a time with its zone, which without one is the home's.
+
+    Raises:
+        ServiceValidationError: it is yet to come. The server would take it, and show no
+            newer number until then.
+    """
+    time = dt_util.as_utc(time)
+    if time > dt_util.utcnow() + _CLOCK_LEEWAY:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="time_to_come",
+            translation_placeholders={"time": dt_util.as_local(time).isoformat()},
+        )
+    return time
 
 
 async def _flush(call: ServiceCall) -> None:

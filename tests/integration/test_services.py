@@ -1,5 +1,6 @@
 """The actions for automations and the developer tools."""
 
+from datetime import timedelta
 import json
 from typing import Any
 
@@ -15,7 +16,7 @@ import voluptuous as vol
 from custom_components.sensorvision.const import DOMAIN
 from sandbox import Sandbox
 
-from .conftest import TOKEN, SetUp
+from .conftest import ALICE, ALICE_KEY, TOKEN, SetUp
 from .house import House, mirror, mirror_of, numbers, until
 from .test_translations import FOLDER, TEXTS
 
@@ -86,6 +87,66 @@ async def test_time_is_refused_because_a_token_cannot_store_it(
         await _call(hass, "send", entry, READINGS | {"time": dt_util.utcnow()})
     assert "Leave the time out" in _text(refused.value)
     assert numbers(sandbox, "garden", "soil") == []
+
+
+@pytest.mark.parametrize("credential", [{"api_key": ALICE_KEY}, ALICE])
+@pytest.mark.parametrize(
+    ("time", "stored"),
+    [
+        ("2026-07-01 12:00:00", "2026-07-01T19:00:00Z"),
+        ("2026-07-01T12:00:00+02:00", "2026-07-01T10:00:00Z"),
+    ],
+    ids=["local", "zone"],
+)
+async def test_past_readings_are_stored_with_their_time(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    credential: dict[str, str],
+    time: str,
+    stored: str,
+) -> None:
+    """A time without a zone is the home's; the device is made where it is shown."""
+    await hass.config.async_set_time_zone("America/Los_Angeles")
+    entry = await set_up(**credential)
+    await _call(hass, "send", entry, READINGS | {"time": time})
+    [value] = sandbox.store.values("garden", "soil")
+    assert float(value.value) == 42.5
+    assert value.timestamp == dt_util.parse_datetime(stored)
+    made = sandbox.store.device("garden")
+    assert made
+    assert made.organization_id == sandbox.store.organization_id("Organization A")
+
+
+async def test_reading_of_a_time_to_come_is_refused(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """The server would show nothing newer until then."""
+    entry = await set_up(**ALICE)
+    time = dt_util.utcnow() + timedelta(minutes=5)
+    with pytest.raises(ServiceValidationError) as refused:
+        await _call(hass, "send", entry, READINGS | {"time": time})
+    assert "yet to come" in _text(refused.value)
+    assert numbers(sandbox, "garden", "soil") == []
+
+
+async def test_past_reading_that_is_not_stored_says_why(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """Another organization's device, or a server that is away."""
+    entry = await set_up(**ALICE)
+    past = {"time": dt_util.utcnow() - timedelta(days=1)}
+    with pytest.raises(HomeAssistantError) as refused:
+        await _call(hass, "send", entry, READINGS | past | {"device_id": "dev-b"})
+    assert refused.value.translation_key == "not_stored"
+    assert "did not store" in _text(refused.value)
+    sandbox.faults.set("reset")
+    with pytest.raises(HomeAssistantError) as refused:
+        await _call(hass, "send", entry, READINGS | past)
+    assert "connection" in _text(refused.value)
+    sandbox.faults.clear()
+    await _call(hass, "send", entry, READINGS | past)
+    assert numbers(sandbox, "garden", "soil") == [42.5]
 
 
 @pytest.mark.parametrize(

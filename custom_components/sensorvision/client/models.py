@@ -56,6 +56,17 @@ class SampleResult:
         """Whether the server has stored it."""
         return self.kind == protocol.DELIVERED
 
+    @property
+    def answer(self) -> Answer:
+        """The server's answer to this sample, as if it had been sent by itself."""
+        return Answer(
+            self.kind,
+            self.status,
+            self.message,
+            retry_after_s=self.retry_after_s,
+            suspect=self.suspect,
+        )
+
 
 @dataclass(frozen=True)
 class Device:
