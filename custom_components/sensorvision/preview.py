@@ -167,39 +167,26 @@ async def _preview_all(
     previews: list[Preview] = []
     mirror_of: dict[str, str] = {}
     for mirror in mirrors:
+        await asyncio.sleep(0)
         # It is good for one pass only.
         selection = Registry(hass).select(mirror.choice)
+        await asyncio.sleep(0)
+        entity_ids = selection.entity_ids.difference(selection.missing)
         rows: list[Row] = []
         skipped: list[Skipped] = []
-        entity_ids = selection.entity_ids.difference(selection.missing)
         for index, entity_id in enumerate(sorted(entity_ids)):
             if index % _ENTITIES_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            if entity_id in mirror_of:
-                skipped.append(
-                    Skipped(
-                        entity_id,
-                        _name(hass, entity_id, hass.states.get(entity_id)),
-                        None,
-                        SkipReason.OTHER_MIRROR,
-                        mirror_of[entity_id],
-                    )
-                )
-                continue
-            for found in _look_at(hass, names, mirror, entity_id):
+            other = mirror_of.get(entity_id)
+            for found in _look_at(hass, names, mirror, entity_id, other):
                 if isinstance(found, Row):
                     rows.append(found)
                 else:
                     skipped.append(found)
         previews.append(
-            Preview(
-                len(entity_ids),
-                tuple(rows),
-                tuple(skipped),
-                selection.missing,
-            )
+            Preview(len(entity_ids), tuple(rows), tuple(skipped), selection.missing)
         )
-        mirror_of = dict.fromkeys(selection.entity_ids, mirror.title) | mirror_of
+        mirror_of = dict.fromkeys(entity_ids, mirror.title) | mirror_of
     return previews
 
 
@@ -215,11 +202,21 @@ async def _throwaway_names(
 
 @callback
 def _look_at(
-    hass: HomeAssistant, names: Names, mirror: _Mirror, entity_id: str
+    hass: HomeAssistant,
+    names: Names,
+    mirror: _Mirror,
+    entity_id: str,
+    other: str | None,
 ) -> Iterator[Row | Skipped]:
-    """Yield what an entity would send and what not, as a mirror does when it joins."""
+    """Yield what an entity would send and what not, as a mirror does when it joins.
+
+    If another mirror has it, that sends it.
+    """
     state = hass.states.get(entity_id)
     name = _name(hass, entity_id, state)
+    if other is not None:
+        yield Skipped(entity_id, name, None, SkipReason.OTHER_MIRROR, other)
+        return
     if state is None:
         yield Skipped(entity_id, name, None, SkipReason.NO_STATE)
         return
