@@ -7,7 +7,7 @@ import selectors
 import time
 
 _PROBE_S = 0.005
-_TIMEOUT_S = 120
+_TIMEOUT_S = 300
 
 
 class Meter(selectors.DefaultSelector):
@@ -82,7 +82,7 @@ async def measure(
         linger_s: how long to go on afterwards, in seconds.
 
     Raises:
-        TimeoutError: it did not have its effect in two minutes.
+        TimeoutError: it did not have its effect in five minutes.
     """
     # What led here, such as the collection of garbage, is not part of it.
     await asyncio.sleep(0)
