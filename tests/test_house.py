@@ -134,6 +134,25 @@ def test_sandbox_is_the_other_side_of_the_wire(path: Path) -> None:
         assert root not in {"custom_components", "micropython", "homeassistant"}
 
 
+@pytest.mark.parametrize("user", ["demo", "benchmarks"])
+def test_what_uses_everything_is_used_by_nothing(user: str) -> None:
+    """So that it can change with what it shows or measures."""
+    used_by = {
+        folder
+        for folder in (
+            "custom_components",
+            "sandbox",
+            "micropython",
+            "demo",
+            "benchmarks",
+        )
+        for path in files(ROOT / folder)
+        if folder != user
+        and user in {module.split(".")[0] for module in imported(path)}
+    }
+    assert used_by == set()
+
+
 def test_protocol_is_read_by_old_pythons() -> None:
     """The client promises Python 3.8."""
     for path in files(CLIENT):
