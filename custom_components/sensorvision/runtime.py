@@ -80,7 +80,7 @@ class Runtime:
         self.registration = Registration(hass, entry, knowledge, ledger, pace)
         self._removal = Removal(hass, entry, knowledge, ledger, self.outbox)
         self._connection = connection_of(entry.data)
-        self._delivery = self._make_delivery()
+        self._delivery = self._make_delivery(Status())
         self._task: asyncio.Task[None] | None = None
         self.is_mirroring = _is_mirroring(entry)
 
@@ -142,17 +142,14 @@ class Runtime:
     def reconnect(self) -> None:
         """Begin to deliver anew, as the entry says now; nothing waiting is lost."""
         self._connection = connection_of(self._entry.data)
+        status = self.status.carried_over()
         if self._ledger.move(self._entry.data[CONF_URL]):
             withdraw(self._hass, self._entry.entry_id)
+            # It is another server that has accepted them.
+            status.accepted_devices = set()
         self._link_to_server()
         self._stop_delivery()
-        status = self.status
-        self._delivery = self._make_delivery()
-        self.status.is_connected = status.is_connected
-        self.status.delivered = status.delivered
-        self.status.last_delivered = status.last_delivered
-        self.status.round_trip_s = status.round_trip_s
-        self.status.refused = status.refused
+        self._delivery = self._make_delivery(status)
         self._start_delivery()
 
     def _link_to_server(self) -> None:
@@ -227,7 +224,7 @@ class Runtime:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def _make_delivery(self) -> Delivery:
+    def _make_delivery(self, status: Status) -> Delivery:
         self._client = open_client(
             self._hass,
             self._entry.data,
@@ -239,6 +236,7 @@ class Runtime:
             self._entry.data[CONF_PREFIX],
             on_change=self._status_changed,
             pace=self._pace,
+            status=status,
         )
 
     def _start_delivery(self) -> None:

@@ -1,10 +1,12 @@
 """Pass changes of the status on, no faster than people look."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 import logging
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.debounce import Debouncer
+from homeassistant.helpers.event import async_track_time_interval
 
 from .runtime import SensorVisionConfigEntry
 
@@ -13,12 +15,15 @@ _LOGGER = logging.getLogger(__name__)
 # A new state for every post would fill the recorder.
 _INTERVAL_S = 30
 
+# What waits grows in number and age, though nothing becomes of it.
+_WAITING_INTERVAL = timedelta(minutes=1)
+
 
 class Throttle:
     """Tell all listeners at once, every half minute at the most.
 
     The first delivery, and that the server has gone or returned, is told at once: a
-    person may be waiting for it.
+    person may be waiting for it. As long as readings wait, all is told every minute.
     """
 
     def __init__(self, hass: HomeAssistant, entry: SensorVisionConfigEntry) -> None:
@@ -31,6 +36,9 @@ class Throttle:
         )
         entry.async_on_unload(self._debouncer.async_shutdown)
         entry.async_on_unload(self._runtime.add_listener(self._status_changed))
+        entry.async_on_unload(
+            async_track_time_interval(hass, self._minute_passed, _WAITING_INTERVAL)
+        )
 
     @callback
     def add_listener(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
@@ -48,6 +56,11 @@ class Throttle:
             self._awaited = awaited
             self._debouncer.async_cancel()
         self._debouncer.async_schedule_call()
+
+    @callback
+    def _minute_passed(self, _now: datetime) -> None:
+        if self._runtime.outbox:
+            self._tell()
 
     @callback
     def _tell(self) -> None:

@@ -12,10 +12,15 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 import custom_components.sensorvision
 from custom_components.sensorvision.client.http import RetryPolicy
+from custom_components.sensorvision.const import (
+    CONF_ATTRIBUTES,
+    CONF_TARGET,
+    CONF_VALUES,
+)
 from sandbox import Sandbox
 
 from .conftest import SetUp
-from .house import House, mirror, numbers, until
+from .house import House, mirror, mirror_of, numbers, until
 from .test_entities import CONNECTED, MIRRORING, SEND_NOW
 from .test_translations import TEXTS
 
@@ -87,6 +92,32 @@ async def test_nothing_is_captured_or_sent_while_it_is_off(
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [70, 72])
     await until(lambda: numbers(sandbox, "home.well", "well") == [5, 5])
     await until(lambda: _state(hass, CONNECTED) == STATE_ON)
+
+
+async def test_attributes_are_sent_too_when_it_is_on_again(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """As the mirror says, which has not changed meanwhile."""
+    house.entity("light.lamp", "on")
+    hass.states.async_set("light.lamp", "on", {"brightness": 100})
+    chosen = {
+        CONF_TARGET: {"entity_id": ["light.lamp"]},
+        CONF_VALUES: {CONF_ATTRIBUTES: ["light-brightness"]},
+    }
+    entry = await set_up(mirror_of(chosen))
+    await until(lambda: entry.runtime_data.status.delivered == 2)
+    await _switch(hass, "turn_off")
+    hass.states.async_set("light.lamp", "on", {"brightness": 200})
+    await _switch(hass, "turn_on")
+    await until(lambda: entry.runtime_data.status.delivered == 4)
+    stored = {
+        variable: [float(row.value) for row in rows]
+        for variable in ("lamp", "lamp_brightness")
+        if (rows := sandbox.store.values("home.lamp", variable))
+    }
+    assert stored == {"lamp": [1, 1], "lamp_brightness": [100, 200]}
+    hass.states.async_set("light.lamp", "on", {"brightness": 300})
+    await until(lambda: numbers(sandbox, "home.lamp", "lamp_brightness")[2:] == [300])
 
 
 async def test_what_waits_goes_on_waiting_while_it_is_off(

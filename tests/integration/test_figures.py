@@ -1,5 +1,6 @@
 """The sensors that show what became of the readings, in figures."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from homeassistant.components.sensor import ATTR_STATE_CLASS
@@ -7,6 +8,7 @@ from homeassistant.config_entries import ConfigSubentryData
 from homeassistant.const import (
     ATTR_DEVICE_CLASS,
     ATTR_UNIT_OF_MEASUREMENT,
+    EVENT_STATE_CHANGED,
     STATE_UNKNOWN,
 )
 from homeassistant.core import HomeAssistant
@@ -15,9 +17,12 @@ from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
+    async_capture_events,
     async_fire_time_changed,
 )
 
+from custom_components import sensorvision
+from custom_components.sensorvision.client import RetryPolicy
 from sandbox import Sandbox
 
 from .conftest import SetUp
@@ -153,6 +158,38 @@ async def test_outage_is_shown_at_once_and_what_waits_in_due_course(
     shown = _shown(hass)
     assert (shown["waiting"], shown["oldest_waiting"]) == (0, 0)
     assert shown["superseded"] == entry.runtime_data.outbox.superseded
+
+
+async def test_what_waits_is_shown_though_the_server_is_away_for_hours(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Within a minute; what has not changed is not written again."""
+    hours = RetryPolicy(first_delay_s=36_000, max_delay_s=36_000)
+    monkeypatch.setattr(sensorvision, "PACE", replace(sensorvision.PACE, backoff=hours))
+    house.entity("sensor.tank", "70")
+    house.entity("sensor.well", "unknown")
+    sandbox.faults.set("http_503")
+    entry = await set_up(mirror(entity_id=["sensor.tank", "sensor.well"]))
+    await until(lambda: entry.runtime_data.status.is_connected is False)
+    _half_a_minute_passes(hass)
+    await until(lambda: _shown(hass)["waiting"] == 1)
+
+    changes = async_capture_events(hass, EVENT_STATE_CHANGED)
+    hass.states.async_set("sensor.well", "5")
+    await hass.async_block_till_done()
+    assert _shown(hass)["waiting"] == 1
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
+    await hass.async_block_till_done()
+    assert _shown(hass)["waiting"] == 2
+    assert {event.data["entity_id"] for event in changes} == {
+        "sensor.well",
+        "sensor.sensorvision_waiting",
+        "sensor.sensorvision_oldest_waiting",
+    }
 
 
 async def test_refused_reading_is_counted(

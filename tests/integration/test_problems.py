@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from homeassistant.const import CONF_URL
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import (
     area_registry as ar,
@@ -104,6 +105,34 @@ async def test_server_that_gives_new_devices_to_others_is_said_to_be_too_old(
         await until(lambda: numbers(old, "home.tank", "tank") == [71])
         await until(lambda: "device_lost" not in dict(shown_issues(hass)))
         assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_device_stays_lost_over_a_new_connection(
+    hass: HomeAssistant, set_up: SetUp, house: House
+) -> None:
+    """Another credential does not make the server forget that it took it once."""
+    house.entity("sensor.tank", "70")
+    modes = frozenset({Mode.BEFORE_2026_01_18})
+    async with Sandbox(replace(SETTINGS, modes=modes)) as old:
+        entry = await set_up(mirror(entity_id=["sensor.tank"]), url=old.url)
+        runtime = entry.runtime_data
+        await until(lambda: runtime.status.delivered == 1)
+        runtime.reconnect()
+        assert not runtime.status.refused_devices
+        hass.states.async_set("sensor.tank", "71")
+        await until(lambda: runtime.status.refused_devices)
+        assert "device_lost" in dict(shown_issues(hass))
+        assert "device_refused" not in dict(shown_issues(hass))
+        assert runtime.status.delivered == 1
+
+        async with Sandbox(SETTINGS) as other:
+            _give_to_others(other, "home.tank")
+            hass.config_entries.async_update_entry(
+                entry, data={**entry.data, CONF_URL: other.url}
+            )
+            await until(lambda: "device_refused" in dict(shown_issues(hass)))
+            assert "device_lost" not in dict(shown_issues(hass))
+            assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_refused_reading_is_shown_until_one_is_accepted(

@@ -40,6 +40,7 @@ class Delivery:
         on_change: called in the event loop whenever `status` has changed; what it
             raises is logged once and stops nothing.
         pace: how fast to send.
+        status: what became of readings before, to count on from.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class Delivery:
         *,
         on_change: Callable[[], None],
         pace: Pace | None = None,
+        status: Status | None = None,
     ) -> None:
-        self.status = Status()
+        self.status = status or Status()
         self._client = client
         self._outbox = outbox
         self._home_device_id = home_device_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .age import ServerAge
 from .capabilities import Capabilities
@@ -42,3 +42,19 @@ class Status:
     accepted_variables: set[tuple[str, str]] = field(default_factory=set)
     refused_devices: dict[str, str] = field(default_factory=dict)
     refused_variables: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def carried_over(self) -> Status:
+        """Return what another connection to the same server begins with.
+
+        What became of the readings stays true; what the server has against credential,
+        devices and numbers it will say again if it still has it.
+        """
+        return replace(
+            self,
+            problem=None,
+            is_credential_refused=False,
+            capabilities=None,
+            age=None,
+            refused_devices={},
+            refused_variables={},
+        )
