@@ -213,12 +213,12 @@ def _schema(hass: HomeAssistant) -> vol.Schema:
         {
             vol.Required(CONF_NAME): TextSelector(),
             vol.Required(CONF_TARGET, default=dict): TargetSelector(),
+            vol.Required(CONF_DIAGNOSTICS, default=False): BooleanSelector(),
             vol.Optional(CONF_MORE): section(vol.Schema(patterns), {"collapsed": True}),
             vol.Optional(CONF_LEAVE_OUT): section(
                 vol.Schema({vol.Optional(CONF_TARGET): TargetSelector(), **patterns}),
                 {"collapsed": True},
             ),
-            vol.Required(CONF_DIAGNOSTICS, default=False): BooleanSelector(),
             vol.Optional(CONF_VALUES): section(
                 vol.Schema(_VALUES), {"collapsed": True}
             ),

@@ -46,6 +46,7 @@ _STEP_PARTS = {
     "data",
     "data_description",
     "menu_options",
+    "menu_option_descriptions",
     "sections",
     "submit",
 }
@@ -106,6 +107,7 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
         assert step["title"]
         if step.keys() in (
             {"title", "description", "menu_options"},
+            {"title", "description", "menu_options", "menu_option_descriptions"},
             {"title", "description", "submit"},
         ):
             continue
@@ -146,6 +148,8 @@ async def test_every_form_has_a_text_for_every_field(
             assert menu["step_id"] == step_id
             assert menu["menu_options"] == MENUS[step_id]
             assert set(MENUS[step_id]) == texts["menu_options"].keys()
+            described = texts.get("menu_option_descriptions", texts["menu_options"])
+            assert described.keys() == texts["menu_options"].keys()
             assert _placeholders(texts["description"]) <= set(
                 menu["description_placeholders"] or {}
             )
