@@ -16,7 +16,7 @@ from .const import CONF_PREFIX, SUBENTRY_TYPE_MIRROR
 from .mapping import SkipReason, number_of
 from .mends import Mends
 from .names import Names
-from .runtime import SensorVisionConfigEntry, names_store
+from .runtime import SensorVisionConfigEntry, is_mirroring, names_store
 from .selection import Formation, Registry, describe
 
 # So many are looked at in a few milliseconds.
@@ -76,6 +76,7 @@ class Preview:
         rows: the readings, in the order in which they would be sent.
         skipped: what is chosen and would not be sent.
         missing: chosen things that do not exist.
+        is_mirroring: whether mirroring is switched on, or nothing is sent before it is.
         devices: how many SensorVision devices the readings are of.
     """
 
@@ -83,6 +84,7 @@ class Preview:
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...]
     missing: tuple[str, ...]
+    is_mirroring: bool = True
     devices: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -184,7 +186,13 @@ async def _preview_all(
                 else:
                     skipped.append(found)
         previews.append(
-            Preview(len(entity_ids), tuple(rows), tuple(skipped), selection.missing)
+            Preview(
+                len(entity_ids),
+                tuple(rows),
+                tuple(skipped),
+                selection.missing,
+                is_mirroring(entry),
+            )
         )
         mirror_of = dict.fromkeys(entity_ids, mirror.title) | mirror_of
     return previews

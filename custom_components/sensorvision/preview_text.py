@@ -9,6 +9,7 @@ from homeassistant.helpers.translation import async_get_translations
 from .client.pace import Pace
 from .const import DOMAIN
 from .mapping import SkipReason
+from .mends import Mends
 from .preview import Preview, Row
 
 MAX_ROWS = 50
@@ -35,7 +36,9 @@ async def in_words(hass: HomeAssistant, preview: Preview) -> dict[str, str]:
         text = texts[f"component.{DOMAIN}.selector.{group}.options.{key}"]
         return text.format(**placeholders)
 
-    rows = [_cells(row, say) for row in preview.rows[:MAX_ROWS]]
+    # What a person may want to rename is not to be far down, or not shown at all.
+    mended_first = sorted(preview.rows, key=lambda row: row.mends == Mends())
+    rows = [_cells(row, say) for row in mended_first[:MAX_ROWS]]
     return {
         "entities": str(preview.entities),
         "readings": str(len(preview.rows)),
@@ -90,6 +93,8 @@ def _folded(rows: Sequence[tuple[str, str]], say: _Say) -> Iterator[str]:
 
 def _notes(preview: Preview, say: _Say) -> Iterator[str]:
     """Yield what is to be said beside the table."""
+    if not preview.is_mirroring:
+        yield say("preview", "off")
     if (more := len(preview.rows) - MAX_ROWS) > 0:
         yield say("preview", "more", count=more)
     if preview.round_s > Pace().window_s:

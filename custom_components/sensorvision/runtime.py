@@ -82,7 +82,7 @@ class Runtime:
         self._connection = connection_of(entry.data)
         self._delivery = self._make_delivery(Status())
         self._task: asyncio.Task[None] | None = None
-        self.is_mirroring = _is_mirroring(entry)
+        self.is_mirroring = is_mirroring(entry)
 
     @property
     def mirrors(self) -> dict[str, Mirror]:
@@ -133,7 +133,7 @@ class Runtime:
         self._removal.note_uses()
         if connection_of(self._entry.data) != self._connection:
             self.reconnect()
-        if _is_mirroring(self._entry) is not self.is_mirroring:
+        if is_mirroring(self._entry) is not self.is_mirroring:
             self._switched()
         self._resolver.resolve()
         self._removal.offer(self.status)
@@ -261,7 +261,7 @@ class Runtime:
 
     def _switched(self) -> None:
         """Begin or cease to capture and to send."""
-        self.is_mirroring = _is_mirroring(self._entry)
+        self.is_mirroring = is_mirroring(self._entry)
         if self.is_mirroring:
             self._start_delivery()
             for mirror in self.mirrors.values():
@@ -304,6 +304,6 @@ class Runtime:
             self._hass.config_entries.flow.async_abort(flow["flow_id"])
 
 
-def _is_mirroring(entry: ConfigEntry) -> bool:
+def is_mirroring(entry: ConfigEntry) -> bool:
     """Tell whether an entry is to capture and to send, as its switch was left."""
     return bool(entry.options.get(CONF_MIRRORING, True))

@@ -119,6 +119,7 @@ async def test_number_in_another_unit_has_a_variable_of_its_own(
     [row] = found.rows
     assert (row.variable, row.unit) == ("power_kw", "kW")
     assert row.mends == (None, Mend.NEW_UNIT)
+    assert not found.is_mirroring
     assert len(entry.runtime_data.stored_names()["variables"]) == 1
 
 

@@ -79,7 +79,7 @@ _HOSTILE = "a|b *c* _d_ <b>e</b>\n\n| x | `f` [g](javascript:1) www.h.org &amp; 
 
 
 async def test_table_shows_each_name_as_it_is(hass: HomeAssistant) -> None:
-    """Whatever it is made of, and both where it is sent to and how that was mended."""
+    """Whatever it is made of, and those first that could not be as they were."""
     rows = (
         replace(_row(1), name=_HOSTILE[:31], unit="<i>|m³"),
         replace(
@@ -95,14 +95,14 @@ async def test_table_shows_each_name_as_it_is(hass: HomeAssistant) -> None:
     )
     page = _rendered(await in_words(hass, Preview(4, rows, (), ())))
     assert page.cells == [
-        "a|b *c* _d_ <b>e</b> | x | `f`\n1\xa0<i>|m³",
-        "s\nhome.s",
-        "[g](javascript:1) www.h.org &amp; {i} \\| (current temperature)\n21.5",
-        "s\nhome.s",
         "S 3\n1",
         f"{'y' * 24}…{'y' * 24}\nhome.x_2 name taken",
         "S 4\n1",
         "voltage_v reserved name\nhome.s",
+        "a|b *c* _d_ <b>e</b> | x | `f`\n1\xa0<i>|m³",
+        "s\nhome.s",
+        "[g](javascript:1) www.h.org &amp; {i} \\| (current temperature)\n21.5",
+        "s\nhome.s",
     ]
     assert page.tags <= _TAGS
 
@@ -149,6 +149,15 @@ async def test_what_is_not_sent_is_listed_by_reason(hass: HomeAssistant) -> None
         "Sent by the mirror Rest (1): N",
         "No longer there, and left out: sensor.gone, attic.",
     ]
+
+
+async def test_that_mirroring_is_off_is_told(hass: HomeAssistant) -> None:
+    """Or one would wait in vain."""
+    rows = (_row(1),)
+    words = await in_words(hass, Preview(1, rows, (), (), is_mirroring=False))
+    assert "Mirroring is switched off" in _rendered(words).text
+    words = await in_words(hass, Preview(1, rows, (), ()))
+    assert words["notes"] == ""
 
 
 async def test_preview_is_in_the_language_of_the_home(hass: HomeAssistant) -> None:
