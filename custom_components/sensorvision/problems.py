@@ -13,6 +13,12 @@ from .client.delivery import Status
 from .const import DOMAIN
 from .names import UnitChange
 
+ISSUE_DEVICE_REFUSED = "device_refused"
+ISSUE_TARGET_MISSING = "target_missing"
+
+# Home Assistant can do something about these, and asks before it does.
+_FIXABLE = frozenset({ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING})
+
 # The others keep something from being mirrored; with this one nothing is.
 _SEVERITIES = {"server_too_old": ir.IssueSeverity.ERROR}
 
@@ -93,7 +99,7 @@ class Problems:
             device_id: refused.pop(device_id)
             for device_id in status.accepted_devices & refused.keys()
         }
-        self._show("device_refused", refused)
+        self._show(ISSUE_DEVICE_REFUSED, refused)
         self._show("device_lost", lost)
         self._show(
             "reading_refused",
@@ -111,7 +117,7 @@ class Problems:
     def show_missing(self, missing: Iterable[Missing]) -> None:
         """Show the mirrors whose choice holds things that no longer exist."""
         self._show(
-            "target_missing",
+            ISSUE_TARGET_MISSING,
             {
                 subentry_id: {"mirror": title, "missing": ", ".join(names)}
                 for subentry_id, title, names in missing
@@ -167,7 +173,8 @@ class Problems:
             self._hass,
             DOMAIN,
             self._issue_id(key, name),
-            is_fixable=is_for_a_person,
+            data={"entry_id": self._entry.entry_id, "name": name},
+            is_fixable=is_for_a_person or key in _FIXABLE,
             is_persistent=is_for_a_person,
             severity=_SEVERITIES.get(key, ir.IssueSeverity.WARNING),
             translation_key=key,

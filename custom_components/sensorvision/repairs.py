@@ -5,8 +5,10 @@ from typing import Any
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 from homeassistant.core import HomeAssistant
 
+from .problems import ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING
 from .removal import ISSUE_MIRROR_REMOVED
 from .removal_flow import RemovedMirrorFlow
+from .repair_flows import MissingThingsFlow, RefusedDeviceFlow
 
 
 async def async_create_fix_flow(
@@ -15,4 +17,8 @@ async def async_create_fix_flow(
     """Return the flow that mends an issue of this kind."""
     if data and issue_id.startswith(ISSUE_MIRROR_REMOVED):
         return RemovedMirrorFlow(data)
+    if data and issue_id.startswith(ISSUE_TARGET_MISSING):
+        return MissingThingsFlow(data)
+    if data and issue_id.startswith(ISSUE_DEVICE_REFUSED):
+        return RefusedDeviceFlow(data)
     return ConfirmRepairFlow()

@@ -6,8 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from homeassistant.const import (
+    ATTR_AREA_ID,
     ATTR_DEVICE_CLASS,
+    ATTR_DEVICE_ID,
+    ATTR_ENTITY_ID,
+    ATTR_FLOOR_ID,
     ATTR_FRIENDLY_NAME,
+    ATTR_LABEL_ID,
     ATTR_UNIT_OF_MEASUREMENT,
 )
 from homeassistant.core import HomeAssistant, callback
@@ -91,21 +96,34 @@ class Registry:
             entity_ids -= choice.leave_out.matching(entity_ids)
         return Selection(
             frozenset(entity_ids - self._never_followed),
-            tuple(
-                sorted(
-                    {
-                        entity_id
-                        for entity_id in chosen.referenced
-                        if entity_id not in self._entries
-                        and self._hass.states.get(entity_id) is None
-                    }
-                    | chosen.missing_devices
-                    | chosen.missing_areas
-                    | chosen.missing_floors
-                    | chosen.missing_labels
-                )
-            ),
+            tuple(sorted(set().union(*self._missing(chosen).values()))),
         )
+
+    @callback
+    def without_missing(self, target: Target) -> Target:
+        """Return what of a target exists."""
+        missing = self._missing(self._extract(target, with_diagnostics=True))
+        kept = {
+            kind: [name for name in names if name not in missing.get(kind, ())]
+            for kind, names in target.items()
+        }
+        return {kind: names for kind, names in kept.items() if names}
+
+    def _missing(self, chosen: SelectedEntities) -> dict[str, set[str]]:
+        """Return what was chosen and does not exist, by its kind in a target."""
+        entity_ids = {
+            entity_id
+            for entity_id in chosen.referenced
+            if entity_id not in self._entries
+            and self._hass.states.get(entity_id) is None
+        }
+        return {
+            ATTR_ENTITY_ID: entity_ids,
+            ATTR_DEVICE_ID: chosen.missing_devices,
+            ATTR_AREA_ID: chosen.missing_areas,
+            ATTR_FLOOR_ID: chosen.missing_floors,
+            ATTR_LABEL_ID: chosen.missing_labels,
+        }
 
     def _extract(self, target: Target, *, with_diagnostics: bool) -> SelectedEntities:
         return async_extract_referenced_entity_ids(

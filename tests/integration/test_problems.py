@@ -31,13 +31,17 @@ def shown_issues(hass: HomeAssistant) -> list[tuple[str, dict[str, str]]]:
             continue
         assert issue.translation_key
         placeholders = issue.translation_placeholders or {}
-        for text in TEXTS["issues"][issue.translation_key].values():
+        texts = TEXTS["issues"][issue.translation_key]
+        shown = [texts["title"], texts.get("description", "")]
+        if "fix_flow" in texts:
+            shown += texts["fix_flow"]["step"]["confirm"].values()
+        for text in shown:
             assert "{" not in text.format(**placeholders)
         found.append((issue.translation_key, placeholders))
     return found
 
 
-def _give_to_others(sandbox: Sandbox, device_id: str) -> None:
+def give_to_others(sandbox: Sandbox, device_id: str) -> None:
     """Let a device belong to the other organisation."""
     store = sandbox.store
     store.add_device(
@@ -47,7 +51,7 @@ def _give_to_others(sandbox: Sandbox, device_id: str) -> None:
     )
 
 
-def _delete(sandbox: Sandbox, device_id: str) -> None:
+def delete_device(sandbox: Sandbox, device_id: str) -> None:
     device = sandbox.store.device(device_id)
     assert device
     sandbox.store.delete_device(device)
@@ -57,7 +61,7 @@ async def test_device_of_another_organization_is_shown_until_it_is_mended(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
 ) -> None:
     """Other devices go on meanwhile, and its newest reading goes out in the end."""
-    _give_to_others(sandbox, "home.tank")
+    give_to_others(sandbox, "home.tank")
     house.entity("sensor.tank", "70")
     house.entity("sensor.well", "5")
     entry = await set_up(mirror(entity_id=["sensor.tank", "sensor.well"]))
@@ -76,7 +80,7 @@ async def test_device_of_another_organization_is_shown_until_it_is_mended(
     assert entry.runtime_data.status.is_connected
 
     hass.states.async_set("sensor.tank", "71")
-    _delete(sandbox, "home.tank")
+    delete_device(sandbox, "home.tank")
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [71])
     await until(lambda: not shown_issues(hass))
 
@@ -96,7 +100,7 @@ async def test_server_that_gives_new_devices_to_others_is_said_to_be_too_old(
         assert placeholders["device"] == "home.tank"
 
         # Whoever runs the server makes it in the right organization.
-        _delete(old, "home.tank")
+        delete_device(old, "home.tank")
         old.store.add_device(
             organization_id=old.store.organization_id("Organization A"),
             external_id="home.tank",
@@ -126,7 +130,7 @@ async def test_device_stays_lost_over_a_new_connection(
         assert runtime.status.delivered == 1
 
         async with Sandbox(SETTINGS) as other:
-            _give_to_others(other, "home.tank")
+            give_to_others(other, "home.tank")
             hass.config_entries.async_update_entry(
                 entry, data={**entry.data, CONF_URL: other.url}
             )
