@@ -50,7 +50,7 @@ class Knowledge:
         self._names = names
         self._mirrors = mirrors
         self._entities = er.async_get(hass).entities
-        self._given: dict[str, list[Given]] = {}
+        self._keys: dict[str, list[str]] = {}
         self._names_indexed = 0
 
     @callback
@@ -62,23 +62,19 @@ class Knowledge:
     @callback
     def device_ids(self) -> list[str]:
         """Return the devices that names were given in."""
-        return list(self._by_device())
+        return list(self._keys_by_device())
 
     @callback
-    def uses(self) -> dict[str, set[str]]:
-        """Return the mirrors that send to each device now."""
-        uses: dict[str, set[str]] = {}
-        for device_id, given in self._by_device().items():
-            for mirror_id, _, _ in self._followed(given):
-                uses.setdefault(device_id, set()).add(mirror_id)
-        return uses
+    def mirrors_of(self, device_id: str) -> set[str]:
+        """Return the mirrors that send to a device now."""
+        return {mirror_id for mirror_id, _, _ in self._followed(device_id)}
 
     @callback
     def device(self, device_id: str) -> DeviceDetails:
         """Return what is known of a device, nothing if no mirror sends to it."""
         described = (
             entity
-            for mirror_id, entity_id, given in self._followed(self._given_in(device_id))
+            for mirror_id, entity_id, given in self._followed(device_id)
             if (entity := self._describe(mirror_id, entity_id)).group == given.group
         )
         first = next(described, None)
@@ -91,36 +87,42 @@ class Knowledge:
     @callback
     def variables(self, device_id: str) -> Iterator[tuple[str, VariableDetails]]:
         """Yield what is known of each variable of a device that is sent now."""
-        for _, entity_id, given in self._followed(self._given_in(device_id)):
+        for _, entity_id, given in self._followed(device_id):
             details = _variable_details(self._hass, entity_id, given)
             yield given.address.variable, details
 
     def _describe(self, mirror_id: str, entity_id: str) -> Described:
         return describe(self._hass, entity_id, self._mirrors[mirror_id].formation)
 
-    def _given_in(self, device_id: str) -> list[Given]:
-        return self._by_device().get(device_id, [])
-
-    def _by_device(self) -> dict[str, list[Given]]:
-        """Return what was given in each device; names are only rarely given."""
+    def _keys_by_device(self) -> dict[str, list[str]]:
+        """Look the names up anew if there are others, which is rare."""
         if self._names_indexed != len(self._names):
-            self._given = {}
-            for given in self._names.given():
-                self._given.setdefault(given.address.device_id, []).append(given)
+            self._keys = self._names.keys_by_device()
             self._names_indexed = len(self._names)
-        return self._given
+        return self._keys
 
-    def _followed(self, given: list[Given]) -> Iterator[tuple[str, str, Given]]:
-        """Yield mirror, entity and name of what is sent under these names."""
-        for one in given:
-            entity_id: str | None = one.key
-            if "." not in one.key:
-                entry = self._entities.get_entry(one.key)
-                entity_id = entry.entity_id if entry else None
+    def _followed(self, device_id: str) -> Iterator[tuple[str, str, Given]]:
+        """Yield mirror, entity and name of what is sent to a device."""
+        for key in self._keys_by_device().get(device_id, ()):
+            given = self._names.given(key)
+            if given is None:
+                # Its entity has been registered since, and has another key.
+                self._names_indexed = 0
+                continue
+            entity_id = self._entity_id(given.key)
+            if entity_id is None:
+                continue
             for mirror_id, mirror in self._mirrors.items():
                 is_followed = entity_id in mirror.entity_ids
-                if entity_id and is_followed and mirror.formation.may_give(one.group):
-                    yield mirror_id, entity_id, one
+                if is_followed and mirror.formation.may_give(given.group):
+                    yield mirror_id, entity_id, given
+
+    def _entity_id(self, key: str) -> str | None:
+        """Return the entity that has this key, if there still is one."""
+        if "." in key:
+            return key
+        entry = self._entities.get_entry(key)
+        return entry.entity_id if entry else None
 
 
 def _device_details(hass: HomeAssistant, entities: list[Described]) -> DeviceDetails:

@@ -115,14 +115,14 @@ class Ledger:
         for device_id in device_ids:
             self._devices.pop(device_id, None)
 
-    def note(
-        self, titles: Mapping[str, str], uses: Mapping[str, Collection[str]]
-    ) -> None:
-        """Remember mirrors by their ids, and which of them send to each device."""
+    def note_mirrors(self, titles: Mapping[str, str]) -> None:
+        """Remember mirrors by their ids."""
         self._titles |= titles
-        for device_id, mirror_ids in uses.items():
-            known = self._device(device_id)["mirrors"]
-            known += sorted(set(mirror_ids) - set(known))
+
+    def note_uses(self, device_id: str, mirror_ids: Collection[str]) -> None:
+        """Remember which mirrors send to a device."""
+        known = self._device(device_id)["mirrors"]
+        known += sorted(set(mirror_ids) - set(known))
 
     def removed(self, mirror_ids: Collection[str]) -> set[str]:
         """Return which mirrors are remembered and not among these."""

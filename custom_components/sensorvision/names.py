@@ -163,13 +163,22 @@ class Names:
         changes, self._unit_changes = self._unit_changes, []
         return changes
 
-    def given(self) -> Iterator[Given]:
-        """Yield each name with what it was given to."""
+    def keys_by_device(self) -> dict[str, list[str]]:
+        """Return the keys of the names that were given, by the devices they are in."""
+        keys: dict[str, list[str]] = {}
         for key, address in self._addresses.items():
-            if parts := _KEY.fullmatch(key):
-                entity_key, group, attribute, unit = parts.groups(default="")
-                unit = unit or self._units.get(key, "")
-                yield Given(entity_key, group, attribute, unit, address)
+            keys.setdefault(address.device_id, []).append(key)
+        return keys
+
+    def given(self, key: str) -> Given | None:
+        """Return what a name was given to, or None if it is kept by another key now."""
+        address = self._addresses.get(key)
+        parts = _KEY.fullmatch(key)
+        if address is None or parts is None:
+            return None
+        entity_key, group, attribute, unit = parts.groups(default="")
+        unit = unit or self._units.get(key, "")
+        return Given(entity_key, group, attribute, unit, address)
 
     def forget(self, device_ids: Collection[str]) -> None:
         """Give no heed any more to devices that are gone, so that they begin anew."""

@@ -230,6 +230,8 @@ class Registration:
 
     async def _news(self, device_id: str, status: Status) -> News:
         news = News()
+        if mirror_ids := self._knowledge.mirrors_of(device_id):
+            self._ledger.note_uses(device_id, mirror_ids)
         if device_id in self.set_aside:
             return news
         details = self._knowledge.device(device_id)

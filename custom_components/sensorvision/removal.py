@@ -36,13 +36,16 @@ class Removal:
         self._outbox = outbox
 
     @callback
-    def note_uses(self) -> None:
-        """Remember which mirror sends to which device, as long as they are there."""
+    def note(self) -> None:
+        """Remember the mirrors, and what those send to that are about to be let go of."""
         titles = {
             subentry.subentry_id: subentry.title
             for subentry in self._entry.get_subentries_of_type(SUBENTRY_TYPE_MIRROR)
         }
-        self._ledger.note(titles, self._knowledge.uses())
+        self._ledger.note_mirrors(titles)
+        if self._ledger.removed(titles):
+            for device_id in self._knowledge.device_ids():
+                self._ledger.note_uses(device_id, self._knowledge.mirrors_of(device_id))
 
     @callback
     def offer(self, status: Status) -> None:
@@ -54,14 +57,14 @@ class Removal:
         removed = self._ledger.removed(self._entry.subentries)
         if not removed or not status.capabilities:
             return
-        used = self._knowledge.uses()
         prefix = f"{self._entry.data[CONF_PREFIX]}."
         for mirror_id in removed:
             title, devices = self._ledger.take_mirror(mirror_id)
             left = sorted(
                 device_id
                 for device_id in devices
-                if device_id not in used and device_id.startswith(prefix)
+                if device_id.startswith(prefix)
+                and not self._knowledge.mirrors_of(device_id)
             )
             if left and status.capabilities.create_devices:
                 self._create_issue(mirror_id, title, left)
@@ -75,8 +78,11 @@ class Removal:
         Returns:
             Why those are left that could not be deleted.
         """
-        used = self._knowledge.uses()
-        unused = [device_id for device_id in device_ids if device_id not in used]
+        unused = [
+            device_id
+            for device_id in device_ids
+            if not self._knowledge.mirrors_of(device_id)
+        ]
         left: dict[str, str] = {}
         for index, device_id in enumerate(unused):
             # It would come back with them.

@@ -112,11 +112,10 @@ class Runtime:
         """Follow the mirrors and deliver."""
         self._start_delivery()
         self._resolver.start()
-        self._removal.note_uses()
+        self._removal.note()
 
     async def stop(self) -> None:
         """Let go of everything that runs."""
-        self._removal.note_uses()
         self._resolver.stop()
         self.registration.stop()
         if self._task:
@@ -130,7 +129,7 @@ class Runtime:
     def entry_updated(self) -> None:
         """Take over changed mirrors or a changed connection."""
         # Before those that were removed are let go of.
-        self._removal.note_uses()
+        self._removal.note()
         if connection_of(self._entry.data) != self._connection:
             self.reconnect()
         if is_mirroring(self._entry) is not self.is_mirroring:

@@ -177,6 +177,39 @@ def test_names_are_remembered_over_a_restart() -> None:
     assert again.address(newcomer) == ("home.meter", "energy")
 
 
+def test_what_a_name_was_given_to_is_known() -> None:
+    """The entity, its group, its attribute and its unit are read from the key."""
+    names = Names("home", None)
+    entity = replace(_PLAIN, name="Heater", unit="°C")
+    names.address(entity)
+    names.address(replace(entity, unit="°F"))
+    names.attribute_address(entity.within("hall", "Hall"), "humidity", "%")
+    assert [
+        (device_id, [tuple(names.given(key) or ())[:4] for key in keys])
+        for device_id, keys in names.keys_by_device().items()
+    ] == [
+        ("home.heater", [("1", "", "", "°C"), ("1", "", "", "°F")]),
+        ("home.hall", [("1", "@hall", "", ""), ("1", "@hall", "humidity", "%")]),
+    ]
+    assert names.given("2") is None
+
+
+def test_forgotten_device_begins_anew() -> None:
+    """With its variables and their units; the others stay."""
+    names = Names("home", None)
+    heat, tank = (replace(_PLAIN, key=name, name=name) for name in ("heat", "tank"))
+    address = names.address(replace(heat, unit="°C"))
+    other = names.address(tank)
+    names.forget([address.device_id])
+    assert [*names.keys_by_device()] == [other.device_id]
+    assert names.as_stored().get("units") == {}
+    assert names.address(replace(heat, name="Warmth", unit="°F")) == (
+        "home.warmth",
+        "warmth",
+    )
+    assert names.address(replace(tank, name="Tub")) == other
+
+
 async def test_entity_that_gets_a_registry_entry_keeps_its_variable(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
 ) -> None:

@@ -300,7 +300,7 @@ async def test_many_entities_of_one_device_cost_few_requests(
 ) -> None:
     """One for all devices, one for the variables of each, one for what changes."""
     device = house.device("Meter")
-    for number in range(20):
+    for number in range(120):
         house.entity(
             f"sensor.plain_{number}",
             "1",
@@ -309,10 +309,10 @@ async def test_many_entities_of_one_device_cost_few_requests(
         )
     house.entity("sensor.heat", "1", device=device, original_name="Heat", unit="K")
     entry = await set_up(mirror(device_id=[device.id]), **ALICE)
-    await until(lambda: entry.runtime_data.status.delivered == 21)
+    await until(lambda: entry.runtime_data.status.delivered == 121)
     await until(_is_done(entry))
     asked = _asked(sandbox)
-    assert len(_variables(sandbox, "home.meter")) == 21
+    assert len(_variables(sandbox, "home.meter")) == 121
     assert [one.partition("/variables")[1] for one in asked].count("/variables") == 2
     assert len([one for one in asked if one.startswith("PUT")]) == 1
     assert len(asked) <= 6
@@ -418,6 +418,44 @@ async def test_device_that_can_not_be_told_holds_up_no_other(
     assert "HTTP 500" in shown["set_aside"]["home.bad"]
     hass.states.async_set("sensor.bad", "2")
     await until(lambda: numbers(sandbox, "home.bad", "bad") == [1, 2])
+
+
+async def test_server_that_has_become_older_is_not_asked_again_and_again(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    kitchen: dr.DeviceEntry,
+) -> None:
+    """What it can't do is said once; readings go on."""
+    entry = await set_up(mirror(device_id=[kitchen.id]), **ALICE)
+    await until(lambda: _variables(sandbox, "home.window") == TOLD_OF_VARIABLES)
+    await until(_is_done(entry))
+    sandbox.context.switch_modes(frozenset({Mode.BEFORE_2025_12_06}))
+    er.async_get(hass).async_update_entity("sensor.heat", name="Air")
+    registration = entry.runtime_data.registration
+    await until(lambda: "too old" in registration.set_aside.get("home.window", ""))
+    await until(_is_done(entry))
+    before = len(sandbox.requests)
+    er.async_get(hass).async_update_entity("sensor.heat", name="Breeze")
+    await until(_is_done(entry))
+    assert not _asked(sandbox, since=before)
+    assert registration.problem is None
+
+
+async def test_entity_that_is_registered_later_is_told_under_its_old_name(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """Its history goes on, and what is known of it now is more."""
+    hass.states.async_set("sensor.tank", "70")
+    entry = await set_up(mirror(entity_id=["sensor.tank"]), **ALICE)
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+    await until(_is_done(entry))
+    hass.states.async_remove("sensor.tank")
+    house.entity("sensor.tank", "71", name="Big tank", precision=1, unit="l")
+    await until(
+        lambda: _variables(sandbox, "home.tank") == {"tank": ("Big tank", "l", 1)}
+    )
 
 
 async def test_device_of_others_is_left_alone(

@@ -116,8 +116,9 @@ class Outbox:
                 variables[reading.variable] = reading
 
     async def discard(self, device_id: str) -> None:
-        """Let go of what a device has to send, unless it is just being sent."""
+        """Let go of what a device has to send; what is out does not come back."""
         self._waiting.pop(device_id, None)
+        self._taken.pop(device_id, None)
 
     def _settle(self, batch: Batch) -> list[Reading]:
         """Take in those readings of a batch that are still out."""
