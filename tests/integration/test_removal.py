@@ -348,7 +348,7 @@ async def test_mirror_that_is_removed_while_the_entry_is_off_is_noticed(
 ) -> None:
     """When it is on again, and what the credential can do is known."""
     registration = waters.runtime_data.registration
-    await until(lambda: registration.as_shown()["told"]["devices"] == 3)
+    await until(lambda: not registration.due and not registration._wake.is_set())
     assert await hass.config_entries.async_unload(waters.entry_id)
     _remove_mirror(hass, waters, "Tanks")
     assert not _issues(hass)
