@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 import logging
 import socket
 import struct
@@ -199,7 +200,9 @@ class HttpServer:
         self, request: web.BaseRequest, answer: Answer
     ) -> web.StreamResponse:
         """Write an answer: chunked to HTTP/1.1, ended by closing to HTTP/1.0."""
-        headers = header_map(answer, _extra_headers(request, answer))
+        # Else the library would write this machine's.
+        now = formatdate(self._context.clock.now_s(), usegmt=True)
+        headers = {"Date": now, **header_map(answer, _extra_headers(request, answer))}
         is_last = _count(request)
         if request.version >= HttpVersion11 or not answer.body:
             response = web.Response(

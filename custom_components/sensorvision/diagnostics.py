@@ -79,6 +79,7 @@ def _status(status: Status) -> dict[str, Any]:
         "problem": status.problem,
         "can": asdict(status.capabilities) if status.capabilities else None,
         "server": shown_age(status.age),
+        "clock_offset_s": status.clock_offset_s,
         "refused_devices": dict(status.refused_devices),
         "refused_variables": [
             {"device": device_id, "variable": variable, "message": message}

@@ -1,11 +1,13 @@
 """Show what a person can mend as repair issues, for as long as it lasts."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
 
 from .client import Capabilities, ServerAge
 from .client.age import ANY_VARIABLE_SINCE, TOKENS_OWN_THEIR_DEVICES_SINCE
@@ -18,6 +20,10 @@ ISSUE_TARGET_MISSING = "target_missing"
 
 # Home Assistant can do something about these, and asks before it does.
 _FIXABLE = frozenset({ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING})
+
+# Answers take a second or two, and their date has no fractions.
+_CLOCK_LEEWAY_S = 60
+_CLOCK_CHANGE_S = 30
 
 # The others keep something from being mirrored; with this one nothing is.
 _SEVERITIES = {"server_too_old": ir.IssueSeverity.ERROR}
@@ -78,10 +84,12 @@ class Problems:
         self._hass = hass
         self._entry = entry
         self._shown: dict[str, set[str]] = {}
+        self._clock_offset_s = 0.0
 
     @callback
     def show_delivery(self, status: Status) -> None:
-        """Show what the server refuses, and what it is too old for."""
+        """Show what the server refuses, what it is too old for, and a wrong clock."""
+        self._show_clock(status.clock_offset_s or 0)
         lacks: dict[str, dict[str, dict[str, str]]] = {}
         if status.age and status.capabilities:
             lack = too_old(status.age, status.capabilities)
@@ -112,6 +120,22 @@ class Problems:
                 for (device_id, variable), message in status.refused_variables.items()
             },
         )
+
+    def _show_clock(self, offset_s: float) -> None:
+        """Show that the server's clock and Home Assistant's are not the same."""
+        if abs(offset_s) <= _CLOCK_LEEWAY_S:
+            self._clock_offset_s = 0
+            self._show("clock_wrong", {})
+        # Else it would be written anew with each answer.
+        elif abs(offset_s - self._clock_offset_s) > _CLOCK_CHANGE_S:
+            self._clock_offset_s = offset_s
+            now = dt_util.utcnow()
+            placeholders = {
+                "difference": str(timedelta(seconds=round(abs(offset_s)))),
+                "home_time": f"{now:%Y-%m-%d %H:%M:%S}",
+                "server_time": f"{now + timedelta(seconds=offset_s):%Y-%m-%d %H:%M:%S}",
+            }
+            self._show("clock_wrong", {"clock": placeholders})
 
     @callback
     def show_missing(self, missing: Iterable[Missing]) -> None:

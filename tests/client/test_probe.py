@@ -6,6 +6,7 @@ from dataclasses import asdict
 import datetime as dt
 import re
 import socket
+import time
 from typing import Any
 
 import aiohttp
@@ -495,3 +496,32 @@ async def test_metrics_of_many_devices_are_read_only_at_their_beginning() -> Non
         AsyncSensorVisionClient(server.url, api_key=TOKEN) as client,
     ):
         assert (await client.server_info()).mqtt_prefix == "indcloud"
+
+
+@pytest.mark.parametrize(
+    ("date", "ahead_s"),
+    [
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1_445_412_480),
+        ("Wed, 21 Oct 2015 07:28:00 -0000", 1_445_412_480),
+        ("yesterday", None),
+        ("", None),
+        ("Wed, 41 Oct 2015 07:28:00 GMT", None),
+    ],
+)
+async def test_clock_of_the_server_is_compared(
+    date: str, ahead_s: float | None
+) -> None:
+    """A date that is none says nothing, and does no harm."""
+    online = http_answer(200, b'{"status":"online"}', Date=date)
+    metrics = http_answer(200, b"", Date=date)
+    async with (
+        scripted(online, metrics) as server,
+        AsyncSensorVisionClient(server.url, api_key=TOKEN) as client,
+    ):
+        assert client.clock_offset_s is None
+        await client.server_info()
+        offset_s = client.clock_offset_s
+    if ahead_s is None:
+        assert offset_s is None
+    else:
+        assert offset_s == pytest.approx(ahead_s - time.time(), abs=5)

@@ -9,6 +9,7 @@ from homeassistant.helpers import (
     entity_registry as er,
     issue_registry as ir,
 )
+from homeassistant.util import dt as dt_util
 import pytest
 
 from custom_components.sensorvision.const import DOMAIN
@@ -137,6 +138,41 @@ async def test_device_stays_lost_over_a_new_connection(
             await until(lambda: "device_refused" in dict(shown_issues(hass)))
             assert "device_lost" not in dict(shown_issues(hass))
             assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("ahead_s", [7200, -90], ids=["ahead", "behind"])
+async def test_clock_that_is_wrong_is_shown_until_it_is_right(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    ahead_s: float,
+) -> None:
+    """And written once, not with each answer."""
+    sandbox.clock.hold()
+    sandbox.clock.advance(ahead_s)
+    house.entity("sensor.tank", "70")
+    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    status = entry.runtime_data.status
+    await until(lambda: status.delivered == 1)
+    [(key, placeholders)] = shown_issues(hass)
+    assert key == "clock_wrong"
+    hours, minutes, seconds = map(int, placeholders["difference"].split(":"))
+    shown_s = hours * 3600 + minutes * 60 + seconds
+    assert shown_s == pytest.approx(abs(ahead_s), abs=5)
+    times = [
+        dt_util.parse_datetime(f"{placeholders[name]}+00:00", raise_on_error=True)
+        for name in ("home_time", "server_time")
+    ]
+    assert (times[1] - times[0]).total_seconds() == pytest.approx(ahead_s, abs=5)
+    hass.states.async_set("sensor.tank", "71")
+    await until(lambda: status.delivered == 2)
+    assert shown_issues(hass) == [(key, placeholders)]
+
+    sandbox.clock.advance(-ahead_s)
+    hass.states.async_set("sensor.tank", "72")
+    await until(lambda: status.delivered == 3)
+    assert not shown_issues(hass)
 
 
 async def test_refused_reading_is_shown_until_one_is_accepted(

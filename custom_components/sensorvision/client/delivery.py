@@ -328,6 +328,7 @@ class Delivery:
         if self.status.is_connected is False:
             _LOGGER.info("%r is back", self._client)
         self._last_exchange = asyncio.get_running_loop().time()
+        self.status.clock_offset_s = self._client.clock_offset_s
         self.status.is_credential_refused = False
         self.status.is_connected = True
         self.status.problem = None

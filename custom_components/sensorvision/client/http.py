@@ -150,6 +150,11 @@ class AsyncSensorVisionClient(Batches):
         """
         return self._kind
 
+    @property
+    def clock_offset_s(self) -> float | None:
+        """How far the server's clock is ahead of this machine's, in seconds, or None."""
+        return self._transport.clock_offset_s
+
     async def close(self) -> None:
         """Close the session if it is the client's own."""
         await self._transport.close()

@@ -19,6 +19,8 @@ class Status:
         is_credential_refused: whether the server has refused the credential.
         capabilities: what the credential can do, or None before the server has said it.
         age: how old the server is, or None before it has been asked.
+        clock_offset_s: how far the server's clock is ahead of this machine's, in seconds,
+            or None before it has said.
         delivered: how many readings the server has accepted.
         last_delivered: when it last did, in seconds since 1970 (UTC), or None.
         round_trip_s: how long the last post that was answered took, in seconds, or None.
@@ -34,6 +36,7 @@ class Status:
     is_credential_refused: bool = False
     capabilities: Capabilities | None = None
     age: ServerAge | None = None
+    clock_offset_s: float | None = None
     delivered: int = 0
     last_delivered: float | None = None
     round_trip_s: float | None = None
@@ -55,6 +58,7 @@ class Status:
             is_credential_refused=False,
             capabilities=None,
             age=None,
+            clock_offset_s=None,
             refused_devices={},
             refused_variables={},
         )

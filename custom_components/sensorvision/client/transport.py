@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+import datetime as dt
+from email.utils import parsedate_to_datetime
+import time
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -48,7 +51,12 @@ class RawAnswer:
 
 
 class Transport:
-    """Exchange requests for answers with one server, and follow no redirect."""
+    """Exchange requests for answers with one server, and follow no redirect.
+
+    Attributes:
+        clock_offset_s: how far the server's clock was ahead of this machine's when it
+            last answered, to a second or two, or None if it has not said.
+    """
 
     def __init__(
         self,
@@ -59,6 +67,7 @@ class Transport:
         timeouts: Timeouts,
     ) -> None:
         self.base_url = base_url
+        self.clock_offset_s: float | None = None
         self._session = session
         self._owns_session = session is None
         self._ssl = ssl
@@ -93,6 +102,7 @@ class Transport:
                 ssl=self._ssl,
                 timeout=self._timeout,
             ) as response:
+                self.clock_offset_s = _offset_s(response.headers.get("Date"))
                 read = await _read_bounded(response, max_bytes)
                 is_whole = len(read) <= max_bytes
                 read = _redacted(read, request)
@@ -145,6 +155,18 @@ def normalize_url(text: str) -> URL:
             "Write it like https://sensors.example.org, without user, query or fragment",
         )
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def _offset_s(date: str | None) -> float | None:
+    """Return how far a server's clock is ahead, by the date of its answer."""
+    try:
+        moment = parsedate_to_datetime(date or "")
+    # Before Python 3.10 the first is raised of what is no date.
+    except (TypeError, ValueError):
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or dt.timezone.utc).timestamp() - (
+        time.time()
+    )
 
 
 def _redacted(body: bytes, request: Request) -> bytes:
