@@ -11,7 +11,12 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
 from custom_components import sensorvision
-from custom_components.sensorvision.client import ACCOUNT, DEVICE_TOKEN, USER_KEY
+from custom_components.sensorvision.client import (
+    ACCOUNT,
+    DEVICE_TOKEN,
+    USER_KEY,
+    AsyncSensorVisionClient,
+)
 from custom_components.sensorvision.const import CONF_CREDENTIAL, DOMAIN
 from sandbox import Sandbox
 
@@ -89,6 +94,56 @@ async def test_revoked_token_is_replaced_and_nothing_is_lost(
         if "refuses the credential" in record.message or "is back" in record.message
     ]
     assert said == ["INFO", "INFO"]
+
+
+async def test_token_is_rotated_on_the_server_and_nothing_is_lost(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """As its owner does it: the same entry and mirrors, and the newest of each number."""
+    house.entity("sensor.tank", "70")
+    house.entity("sensor.well", "5")
+    house.entity("sensor.pond", "1")
+    entry = await set_up(
+        mirror("Water", entity_id=["sensor.tank", "sensor.well"]),
+        mirror("Garden", entity_id=["sensor.pond"]),
+    )
+    entry_id, subentries = entry.entry_id, dict(entry.subentries)
+    names = entry.runtime_data.stored_names()
+    await until(lambda: entry.runtime_data.status.delivered == 3)
+
+    async with AsyncSensorVisionClient(
+        sandbox.url, username="alice", password=ALICE_PASSWORD
+    ) as alice:
+        token = await alice.rotate_token("dev-a")
+    assert token != TOKEN
+    for number in (71, 72, 73):
+        hass.states.async_set("sensor.tank", str(number))
+        hass.states.async_set("sensor.pond", str(number - 70))
+        await hass.async_block_till_done()
+    await until(lambda: _reauth_flows(hass))
+    hass.states.async_set("sensor.tank", "74")
+    [flow] = _reauth_flows(hass)
+    assert flow["context"]["entry_id"] == entry_id
+    done = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {CONF_API_KEY: token}
+    )
+    assert done["reason"] == "reauth_successful"
+
+    await until(lambda: numbers(sandbox, "home.tank", "tank")[-1:] == [74])
+    await until(lambda: numbers(sandbox, "home.pond", "pond")[-1:] == [3])
+    await until(lambda: not entry.runtime_data.outbox)
+    assert numbers(sandbox, "home.well", "well") == [5]
+    assert [entry.entry_id for entry in hass.config_entries.async_entries(DOMAIN)] == [
+        entry_id
+    ]
+    assert dict(entry.subentries) == subentries
+    assert entry.runtime_data.stored_names() == names
+    status = entry.runtime_data.status
+    sent = sum(
+        len(numbers(sandbox, f"home.{name}", name)) for name in ("tank", "well", "pond")
+    )
+    await until(lambda: status.delivered == sent)
+    assert not _reauth_flows(hass)
 
 
 @pytest.mark.parametrize(
