@@ -13,6 +13,8 @@ from .server import Server
 
 MIRROR = "Greenhouse and garden"
 DOMAIN = "sensorvision"
+# What the integration calls a server that runs here.
+SERVER = "127.0.0.1"
 
 _WRONG_TOKEN = "99999999-9999-4999-8999-999999999999"  # noqa: S105
 
@@ -77,11 +79,23 @@ async def find_integration(newcomer: Newcomer) -> None:
     await page.get_by_text("With a key").click()
 
 
-async def enter_wrong_token(newcomer: Newcomer, sensorvision: Server) -> None:
-    """Enter a token that the server does not know, and be told so beside its field."""
+async def be_warned_of_clear_text(newcomer: Newcomer) -> None:
+    """Enter a public server without encryption, be asked first, and go back."""
     page = newcomer.page
     await expect(page.get_by_text("Connect SensorVision with a key")).to_be_visible()
     await newcomer.album.take("key", dialog(page))
+    await page.locator("input[name=url]").fill("http://sensors.example.org")
+    await page.locator("input[name=api_key]").fill(_WRONG_TOKEN)
+    await page.get_by_role("button", name="Submit").click()
+    await expect(page.get_by_text("Others could read your credential")).to_be_visible()
+    await newcomer.album.take("clear-text", dialog(page))
+    await page.get_by_text("Change the URL").click()
+    await expect(page.locator("input[name=url]")).to_be_visible()
+
+
+async def enter_wrong_token(newcomer: Newcomer, sensorvision: Server) -> None:
+    """Enter a token that the server does not know, and be told so beside its field."""
+    page = newcomer.page
     await page.locator("input[name=url]").fill(sensorvision.url)
     await page.locator("input[name=api_key]").fill(_WRONG_TOKEN)
     await page.get_by_role("button", name="Submit").click()
@@ -102,8 +116,8 @@ async def enter_right_token(newcomer: Newcomer, sensorvision: Server) -> None:
     await expect(page.get_by_text("Connected with a device token")).to_be_visible()
     await newcomer.album.take("connected", dialog(page))
     await page.get_by_role("button", name="Choose what to mirror").click()
-    await expect(page.get_by_text("Choose what to mirror")).to_be_visible()
     await expect(page.locator("input[name=name]")).to_be_visible()
+    await expect(page.get_by_text("Choose what to mirror")).to_be_visible()
 
 
 async def choose_by_label(newcomer: Newcomer, entities: int) -> None:
@@ -139,12 +153,17 @@ async def finish(newcomer: Newcomer) -> None:
     await expect(dialog(newcomer.page)).to_have_count(0)
 
 
-async def look_at_integration(newcomer: Newcomer) -> None:
-    """See the mirror listed under its server."""
+async def open_integration(newcomer: Newcomer) -> None:
+    """Open the integration's page."""
     page = newcomer.page
     await page.goto(f"{newcomer.house.url}/config/integrations/integration/{DOMAIN}")
     await expect(page.get_by_text(MIRROR, exact=True)).to_be_visible()
-    await newcomer.album.take("integration", page)
+
+
+async def look_at_integration(newcomer: Newcomer) -> None:
+    """See the mirror listed under its server."""
+    await open_integration(newcomer)
+    await newcomer.album.take("integration", newcomer.page)
 
 
 async def look_at_service(newcomer: Newcomer) -> None:
@@ -161,7 +180,7 @@ async def look_at_service(newcomer: Newcomer) -> None:
 async def read_states(newcomer: Newcomer, entity_ids: Iterable[str]) -> dict[str, str]:
     """Return the states that Home Assistant shows."""
     page = newcomer.page
-    await page.goto(f"{newcomer.house.url}/config/developer-tools/state")
+    await page.goto(f"{newcomer.house.url}/config/tools/state")
     states = {}
     for entity_id in entity_ids:
         await page.get_by_role("textbox", name="Filter entities").fill(entity_id)

@@ -19,7 +19,8 @@ class Server:
     Attributes:
         url: where its API and its page are.
         mqtt_url: where its MQTT broker listens.
-        token: token of a device, good for every device of its organisation.
+        device_id: a device that it has from the beginning.
+        token: the device's token, good for every device of its organisation.
         username: account that owns the organisation.
         password: its password.
         database: the SQLite file that it stores into.
@@ -27,6 +28,7 @@ class Server:
 
     url: str
     mqtt_url: str
+    device_id: str
     token: str
     username: str
     password: str
@@ -64,6 +66,7 @@ async def server(folder: Path) -> AsyncIterator[Server]:
         yield Server(
             url=told["http"],
             mqtt_url=told["mqtt"],
+            device_id=told["device"],
             token=told["token"],
             username=told["username"],
             password=told["password"],

@@ -158,7 +158,7 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask before the credential is sent; the other way is back to the form."""
         return self.async_show_menu(
             step_id="clear_text",
-            menu_options=["clear_text_accepted", self._asking_step],
+            menu_options=[self._asking_step, "clear_text_accepted"],
             description_placeholders={"url": self._entered[CONF_URL]},
         )
 

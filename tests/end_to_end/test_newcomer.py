@@ -1,4 +1,4 @@
-"""A newcomer's path works in Home Assistant's real frontend, in a real browser."""
+"""A newcomer's path, and what follows, work in the real frontend in a real browser."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import re
 from playwright.async_api import Browser, expect
 import pytest
 
-from demo import newcomer as walk
+from demo import newcomer as walk, upkeep
 from demo.browser import DESK, Album, chromium, open_page
 from demo.home_assistant import HomeAssistantApi, home_assistant
 from demo.house import CHANGING, LABEL, LABELLED, RUNNING
@@ -27,9 +27,8 @@ async def sensorvision(tmp_path: Path) -> AsyncIterator[Server]:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[HomeAssistantApi]:
-    """Run a Home Assistant in which some entities carry a label."""
+    """Run a Home Assistant in which people live."""
     async with home_assistant(tmp_path) as running:
-        await running.label(LABEL, _MIRRORED)
         yield running
 
 
@@ -43,10 +42,12 @@ async def browser() -> AsyncIterator[Browser]:
 async def test_a_newcomer_sees_home_assistants_values_on_the_server(
     sensorvision: Server, house: HomeAssistantApi, browser: Browser, tmp_path: Path
 ) -> None:
+    await house.label(LABEL, _MIRRORED)
     page = await open_page(browser, DESK)
     newcomer = Newcomer(page, house, Album(tmp_path / "pictures"))
     await walk.log_in(newcomer)
     await walk.find_integration(newcomer)
+    await walk.be_warned_of_clear_text(newcomer)
     await walk.enter_wrong_token(newcomer, sensorvision)
     await walk.enter_right_token(newcomer, sensorvision)
     await walk.choose_by_label(newcomer, len(_MIRRORED))
@@ -68,6 +69,37 @@ async def test_a_newcomer_sees_home_assistants_values_on_the_server(
     steady = preview["target_temperature"]
     assert (steady.name, steady.value) == ("Target temperature", "20.0")
     assert _complaints((tmp_path / "homeassistant.log").read_text()) == []
+
+
+async def test_what_a_person_does_later_works_too(
+    sensorvision: Server, house: HomeAssistantApi, browser: Browser, tmp_path: Path
+) -> None:
+    label_id = await house.label(LABEL, _MIRRORED)
+    await house.add_integration(
+        {
+            "url": sensorvision.url,
+            "api_key": sensorvision.token,
+            "prefix": "home",
+            "verify_ssl": True,
+        },
+        {"name": walk.MIRROR, "target": {"label_id": [label_id]}},
+    )
+    page = await open_page(browser, DESK)
+    person = Newcomer(page, house, Album(tmp_path / "pictures"))
+    await walk.log_in(person)
+    await upkeep.look_at_connection(person)
+    await upkeep.look_at_mirror(person)
+    await upkeep.look_at_status(person)
+    await upkeep.look_at_system_information(person)
+    await upkeep.replace_token(person, sensorvision)
+
+    await upkeep.send(person, "garden", {"soil_moisture": 42.5})
+    server_page = await open_page(browser, DESK)
+    await walk.look_at_server(server_page, sensorvision)
+    shown = walk.value_on_server(server_page, "garden", "soil_moisture")
+    await expect(shown).to_have_text("42.5")
+
+    await upkeep.look_at_missing_label(person, label_id)
 
 
 def _complaints(log: str) -> list[str]:
