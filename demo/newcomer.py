@@ -87,7 +87,7 @@ async def be_warned_of_clear_text(newcomer: Newcomer) -> None:
     await page.locator("input[name=url]").fill("http://sensors.example.org")
     await page.locator("input[name=api_key]").fill(_WRONG_TOKEN)
     await page.get_by_role("button", name="Submit").click()
-    await expect(page.get_by_text("Others could read your credential")).to_be_visible()
+    await expect(page.get_by_text("Connect without encryption?")).to_be_visible()
     await newcomer.album.take("clear-text", dialog(page))
     await page.get_by_text("Change the URL").click()
     await expect(page.locator("input[name=url]")).to_be_visible()

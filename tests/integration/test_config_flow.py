@@ -381,7 +381,7 @@ async def test_clear_text_to_a_strange_network_is_asked_about(
     menu = await _submit(hass, entered("http://nowhere.invalid"))
     assert (menu["type"], menu["step_id"]) == (FlowResultType.MENU, "clear_text")
     accept, back = "clear_text_accepted", _step_of(entered("x"))
-    assert menu["menu_options"] == [accept, back]
+    assert menu["menu_options"] == [back, accept]
     form = await flows.async_configure(menu["flow_id"], {"next_step_id": back})
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, back)
     menu = await flows.async_configure(

@@ -197,7 +197,7 @@ async def test_clear_text_to_a_strange_network_is_asked_about(
     menu = await _change(hass, entry, abroad)
     assert menu["step_id"] == "clear_text"
     back = f"reconfigure_{'account' if CONF_USERNAME in credential else 'key'}"
-    assert menu["menu_options"] == ["clear_text_accepted", back]
+    assert menu["menu_options"] == [back, "clear_text_accepted"]
     form = await flows.async_configure(menu["flow_id"], {"next_step_id": back})
     assert form["data_schema"]
     assert {
