@@ -146,6 +146,7 @@ class Runtime:
             withdraw(self._hass, self._entry.entry_id)
             # It is another server that has accepted them.
             status.accepted_devices = set()
+            status.accepted_variables = set()
         self._link_to_server()
         self._stop_delivery()
         self._delivery = self._make_delivery(status)
