@@ -17,6 +17,7 @@ USERNAME = "demo"
 PASSWORD = "demo-password"  # noqa: S105 - of a server on loopback that lives for minutes
 
 _START_TIMEOUT_S = 120
+_FLOWS = "/api/config/config_entries"
 
 
 class HomeAssistantApi:
@@ -84,22 +85,36 @@ class HomeAssistantApi:
         Raises:
             StartError: a step was refused.
         """
-        flows = "/api/config/config_entries"
-        menu = await self.post(f"{flows}/flow", {"handler": "sensorvision"})
-        flow = f"{flows}/flow/{menu['flow_id']}"
+        menu = await self.post(f"{_FLOWS}/flow", {"handler": "sensorvision"})
+        flow = f"{_FLOWS}/flow/{menu['flow_id']}"
         await self.post(flow, {"next_step_id": "key"})
         connected = await self.post(flow, connection)
         if not str(connected.get("step_id")).startswith("connected"):
             raise StartError(f"Home Assistant refused the connection: {connected}")
         entry = await self.post(flow, {})
         _, mirror_flow_id = entry["next_flow"]
-        mirror_flow = f"{flows}/subentries/flow/{mirror_flow_id}"
-        preview = await self.post(mirror_flow, mirror)
-        if preview["type"] != "menu":
-            raise StartError(f"Home Assistant refused the mirror: {preview}")
-        await self.post(mirror_flow, {"next_step_id": "save"})
+        await self._save_mirror(mirror_flow_id, mirror)
         entry_id: str = entry["result"]["entry_id"]
         return entry_id
+
+    async def add_mirror(self, mirror: dict[str, Any]) -> None:
+        """Add a mirror to the server that is connected, as the UI does.
+
+        Raises:
+            StartError: it was refused.
+        """
+        entries = await self.get("/api/config/config_entries/entry?domain=sensorvision")
+        flow = await self.post(
+            f"{_FLOWS}/subentries/flow", {"handler": [entries[0]["entry_id"], "mirror"]}
+        )
+        await self._save_mirror(flow["flow_id"], mirror)
+
+    async def _save_mirror(self, flow_id: str, mirror: dict[str, Any]) -> None:
+        flow = f"{_FLOWS}/subentries/flow/{flow_id}"
+        preview = await self.post(flow, mirror)
+        if preview["type"] != "menu":
+            raise StartError(f"Home Assistant refused the mirror: {preview}")
+        await self.post(flow, {"next_step_id": "save"})
 
 
 @asynccontextmanager

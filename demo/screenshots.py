@@ -32,7 +32,7 @@ async def _take_all() -> None:
         sensorvision = await stack.enter_async_context(server(folder))
         house = await stack.enter_async_context(home_assistant(folder))
         await stack.enter_async_context(simulated_board(folder, sensorvision))
-        label_id = await house.label(LABEL, [*LABELLED, *CHANGING])
+        await house.label(LABEL, [*LABELLED, *CHANGING])
         browser = await stack.enter_async_context(chromium())
         mover = asyncio.create_task(move(house))
         stack.callback(mover.cancel)
@@ -60,7 +60,7 @@ async def _take_all() -> None:
         )
         await upkeep.look_at_status(newcomer)
         await upkeep.replace_token(newcomer, sensorvision)
-        await upkeep.look_at_missing_label(newcomer, label_id)
+        await upkeep.repair_mirror(newcomer)
 
 
 async def _show_server(browser: Browser, sensorvision: Server, album: Album) -> None:

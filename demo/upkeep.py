@@ -4,6 +4,7 @@ from playwright.async_api import Page, expect
 
 from custom_components.sensorvision.client import AsyncSensorVisionClient
 
+from .house import LOCK
 from .newcomer import DOMAIN, MIRROR, SERVER, Newcomer, dialog, open_integration
 from .server import Server
 
@@ -90,14 +91,20 @@ async def replace_token(newcomer: Newcomer, sensorvision: Server) -> None:
     await expect(page.get_by_text("Re-authentication was successful")).to_be_visible()
 
 
-async def look_at_missing_label(newcomer: Newcomer, label_id: str) -> None:
-    """Delete a label that a mirror follows, and read the repair issue about it."""
-    page = newcomer.page
-    await newcomer.house.command("config/label_registry/delete", label_id=label_id)
-    await page.goto(f"{newcomer.house.url}/config/repairs")
-    await page.get_by_text(f"Something that {MIRROR} mirrors no longer exists").click()
+async def repair_mirror(newcomer: Newcomer) -> None:
+    """Delete a label that a mirror follows among others, and let the repair take it out."""
+    page, house = newcomer.page, newcomer.house
+    label_id = await house.label("Workshop", [])
+    target = {"label_id": [label_id], "entity_id": [LOCK]}
+    await house.add_mirror({"name": "Doors", "target": target})
+    await house.command("config/label_registry/delete", label_id=label_id)
+    await page.goto(f"{house.url}/config/repairs")
+    issue = page.get_by_text("Something that Doors mirrors no longer exists")
+    await issue.click()
     await expect(page.get_by_text("Everything else is mirrored.")).to_be_visible()
     await newcomer.album.take("repair", page.locator("dialog[open]"))
+    await page.get_by_role("button", name="Submit").click()
+    await expect(issue).to_have_count(0)
 
 
 async def _open_action(newcomer: Newcomer, action: str) -> None:

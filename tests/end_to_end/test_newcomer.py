@@ -99,7 +99,7 @@ async def test_what_a_person_does_later_works_too(
     shown = walk.value_on_server(server_page, "garden", "soil_moisture")
     await expect(shown).to_have_text("42.5")
 
-    await upkeep.look_at_missing_label(person, label_id)
+    await upkeep.repair_mirror(person)
 
 
 def _complaints(log: str) -> list[str]:
