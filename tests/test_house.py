@@ -204,6 +204,16 @@ def test_public_address_is_that_of_the_manifest() -> None:
         assert f"https://{place}/".startswith(f"{address}/"), place
 
 
+def test_each_picture_is_shown_and_is_there() -> None:
+    """Pictures are taken anew by a script, which names the files itself."""
+    shown = {
+        (page.parent / target).resolve()
+        for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+        for target in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text())
+    }
+    assert shown == set((ROOT / "docs" / "images").iterdir())
+
+
 def test_python_is_what_home_assistant_needs() -> None:
     """Home Assistant of 2026 runs on nothing older."""
     assert sys.version_info >= (3, 14, 2)
