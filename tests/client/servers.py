@@ -22,6 +22,23 @@ _POLL_S = 0.002
 STORED = json.dumps({"success": True, "message": "Data received successfully"}).encode()
 
 
+def poison(sandbox: Sandbox, *variables: str) -> None:
+    """Let the database fail on values of some variables, as a rule of its own may."""
+    for variable in variables:
+        sandbox.store.connection.execute(
+            f"CREATE TRIGGER IF NOT EXISTS poison_{variable} BEFORE INSERT ON"
+            " variable_values WHEN NEW.variable_id IN"
+            f" (SELECT id FROM variables WHERE name = '{variable}')"
+            " BEGIN SELECT RAISE(ABORT, 'poison'); END"
+        )
+
+
+def cure(sandbox: Sandbox, *variables: str) -> None:
+    """Take the poison out again."""
+    for variable in variables:
+        sandbox.store.connection.execute(f"DROP TRIGGER poison_{variable}")
+
+
 async def eventually(condition: Callable[[], object]) -> None:
     """Wait until a condition holds, and fail if it does not in time."""
     async with asyncio.timeout(_DEADLINE_S):

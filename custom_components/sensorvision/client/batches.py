@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Mapping, Sequence
 
 from . import protocol, user_protocol
-from .exceptions import AnswerError, NetworkError
+from .exceptions import AnswerError, NetworkError, NotSensorVisionError, raise_for
 from .management import Management
 from .models import Sample, SampleResult, format_instant, result_of
 from .protocol import Answer
@@ -22,6 +22,7 @@ class Batches(Management):
     """
 
     _clock: Callable[[], float]
+    _details_of_new: Callable[[str], Mapping[str, str]]
 
     def __init__(self) -> None:
         self._own_devices: set[str] = set()
@@ -66,6 +67,45 @@ class Batches(Management):
             result_of(sample, answer)
             for sample, answer in zip(batch, answers)
             if answer is not None
+        ]
+
+    async def post_batch(self, samples: Sequence[Sample]) -> list[SampleResult]:
+        """Send samples in one request, for callers that act on its failure as a whole.
+
+        As with `send_batch`, devices are looked up and registered first.
+
+        Returns:
+            One result for each sample, in their order.
+
+        Raises:
+            ValidationError: a sample can't be sent; none was.
+            CapabilityError: the credential is a device token.
+            AnswerError: the server said no to all of it.
+            NetworkError: no answer came.
+        """
+        items = [_item(sample) for sample in samples]
+        refused: dict[str, Answer] = {}
+        for device_id in dict.fromkeys(sample.device_id for sample in samples):
+            refusal = await self._register(device_id)
+            if refusal is not None:
+                refused[device_id] = refusal
+        due = [
+            item
+            for sample, item in zip(samples, items)
+            if sample.device_id not in refused
+        ]
+        answers: list[Answer] = []
+        if due:
+            reply = await self._ask(user_protocol.bulk_request(due))
+            outcomes = user_protocol.read_bulk(reply, len(due))
+            if outcomes is None:
+                raise_for(reply.answer)
+                raise NotSensorVisionError(user_protocol.no_answer(reply.answer.status))
+            answers = outcomes
+        each = iter(answers)
+        return [
+            result_of(sample, refused.get(sample.device_id) or next(each))
+            for sample in samples
         ]
 
     async def _send_chunk(
@@ -114,7 +154,7 @@ class Batches(Management):
             self._devices_until = self._clock() + DEVICES_LIFETIME_S
         if device_id not in self._own_devices | self._refused_devices.keys():
             try:
-                await self.register_device(device_id)
+                await self.register_device(device_id, **self._details_of_new(device_id))
             except AnswerError as err:
                 # Anything else speaks for the server, not for this device.
                 if err.status not in (400, 403) or not err.answer.is_json:

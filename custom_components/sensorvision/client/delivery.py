@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 import asyncio
-from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 import logging
 import time
 from typing import TYPE_CHECKING, Callable
 
-from . import protocol
 from .exceptions import (
     AnswerError,
     AuthenticationError,
-    NetworkError,
     PermissionDeniedError,
     SensorVisionError,
-    ValidationError,
-    error_of,
 )
 from .pace import Pace
 from .status import Status
 
 if TYPE_CHECKING:
     from .http import AsyncSensorVisionClient
-    from .outbox import Batch, Outbox
+    from .readings import Batch
 
 _LOGGER = logging.getLogger(__name__)
 
 
-class Delivery:
-    """Send what is in an outbox, one request a device and window.
+class Delivery(ABC):
+    """Send what is in an outbox, as long as the server is there.
+
+    While it is away, one exchange after growing random pauses sees whether it is back.
 
     Args:
         client: the way to the server.
-        outbox: where readings wait.
         home_device_id: a device id of this installation, to try the credential with.
         on_change: called in the event loop whenever `status` has changed; what it
             raises is logged once and stops nothing.
@@ -46,7 +42,6 @@ class Delivery:
     def __init__(
         self,
         client: AsyncSensorVisionClient,
-        outbox: Outbox,
         home_device_id: str,
         *,
         on_change: Callable[[], None],
@@ -55,20 +50,17 @@ class Delivery:
     ) -> None:
         self.status = status or Status()
         self._client = client
-        self._outbox = outbox
         self._home_device_id = home_device_id
         self._on_change = on_change
         self._pace = pace or Pace()
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._next_turn = 0.0
         self._last_exchange = 0.0
         self._failures = 0
         self._has_failed = False
         self._is_explored = False
         self._retry_after_s = 0
         self._paused_until: dict[str, float] = {}
-        self._suspects: dict[str, _Suspect] = {}
         self._logged: set[tuple[str, type[Exception]]] = set()
 
     def notify(self) -> None:
@@ -105,9 +97,8 @@ class Delivery:
             is_hurried = self._hurry.is_set()
             self._hurry.clear()
             self._has_failed = False
-            devices = await self._due_devices()
-            if devices and not self.status.is_credential_refused:
-                await self._drain(devices)
+            if await self._has_work() and not self.status.is_credential_refused:
+                await self._drain()
                 if self.status.is_connected and not self._is_explored:
                     await self._probe()
             elif self._failures or is_hurried or self._idle_left_s() <= 0:
@@ -122,9 +113,9 @@ class Delivery:
             delay_s = self._pace.backoff.delay_s(self._failures - 1)
             await self._pause(max(delay_s, self._retry_after_s))
             return
-        if not await self._due_devices():
+        if not await self._has_work():
             now = asyncio.get_running_loop().time()
-            waits_s = [until - now for until in self._paused_until.values()]
+            waits_s = [until - now for until in self._pauses()]
             timeout_s = max(0, min([self._idle_left_s(), *waits_s]))
             try:
                 await asyncio.wait_for(self._wake.wait(), timeout_s)
@@ -143,16 +134,27 @@ class Delivery:
         now = asyncio.get_running_loop().time()
         return self._last_exchange + self._pace.idle_s - now
 
-    async def _due_devices(self) -> list[str]:
+    def _pauses(self) -> list[float]:
+        """Return when something is to be tried again, by the event loop's clock."""
+        return list(self._paused_until.values())
+
+    def _end_pauses(self) -> None:
+        """Take those devices for good again whose pause is over."""
         now = asyncio.get_running_loop().time()
         for device_id, until in list(self._paused_until.items()):
             if until <= now:
                 del self._paused_until[device_id]
-        return [
-            device_id
-            for device_id in await self._outbox.devices()
-            if device_id not in self._paused_until
-        ]
+
+    @abstractmethod
+    async def _has_work(self) -> bool:
+        """Tell whether there is anything to send now."""
+
+    @abstractmethod
+    async def _drain(self) -> None:
+        """Send what is to be sent now, until it is done or something has failed.
+
+        If the server was away, a single exchange must show first that it is back.
+        """
 
     async def _probe(self) -> None:
         """See whether the server is there and takes the credential."""
@@ -172,129 +174,26 @@ class Delivery:
             self._is_explored = True
             self._server_answered()
 
-    async def _drain(self, devices: list[str]) -> None:
-        """Post the readings of these devices, a single one if the server was away."""
-        queue = deque(devices)
-        workers = 1 if self._failures else self._pace.max_in_flight
-        ended = await asyncio.gather(
-            *(self._work(queue) for _ in range(workers)), return_exceptions=True
-        )
-        # Not before all of them have ended: none may go on unattended.
-        for error in filter(None, ended):
-            raise error
-
-    async def _work(self, queue: deque[str]) -> None:
-        while queue:
-            device_id = queue.popleft()
-            batch = await self._outbox.take(device_id)
-            if batch is None:
-                continue
-            try:
-                if await self._send(batch):
-                    self._suspects.pop(device_id, None)
-            finally:
-                # What was confirmed on the way is not put back.
-                await self._outbox.release(batch)
-            if self._has_failed:
-                queue.clear()
-
-    async def _send(self, batch: Batch) -> bool:
-        """Post readings and return whether the server has settled all of them."""
-        await self._turn()
-        started = time.monotonic()
-        try:
-            answer = await self._client.post(batch.device_id, batch.variables())
-        except NetworkError as err:
-            self._server_failed(err)
-            return False
-        except ValidationError as err:
-            return await self._isolate(batch, str(err))
-        self.status.round_trip_s = time.monotonic() - started
-        if answer.kind == protocol.WRONG_PAYLOAD:
-            self._server_answered()
-            return await self._isolate(batch, answer.message)
-        if answer.suspect:
-            return await self._suspect(batch, answer)
-        error = error_of(answer)
-        if error is None:
-            await self._delivered(batch)
-            return True
-        if isinstance(error, AuthenticationError):
-            self._credential_refused(error)
-        elif isinstance(error, PermissionDeniedError):
-            self._device_refused(batch.device_id, error)
-        else:
-            # Device ids are checked before they are sent, so what else the server has
-            # against the address holds for all of them.
-            self._server_failed(error)
-        return False
-
-    async def _turn(self) -> None:
-        """Keep the distance between two posts."""
-        now = asyncio.get_running_loop().time()
-        wait_s = self._next_turn - now
-        self._next_turn = max(now, self._next_turn) + self._pace.spacing_s
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
-
-    async def _delivered(self, batch: Batch) -> None:
-        await self._outbox.confirm(batch)
-        self.status.delivered += len(batch.readings)
+    def _delivered(self, batch: Batch) -> None:
+        self.status.delivered += len(batch.entries)
         self.status.last_delivered = time.time()
-        self.status.accepted_devices.add(batch.device_id)
-        self.status.refused_devices.pop(batch.device_id, None)
-        for reading in batch.readings:
-            key = (reading.device_id, reading.variable)
-            self.status.accepted_variables.add(key)
-            self.status.refused_variables.pop(key, None)
+        for device_id, variable, _, _ in batch.readings:
+            self.status.accepted_devices.add(device_id)
+            self.status.accepted_variables.add((device_id, variable))
+            self.status.refused_devices.pop(device_id, None)
+            self.status.refused_variables.pop((device_id, variable), None)
         self._server_answered()
 
-    async def _isolate(self, batch: Batch, reason: str) -> bool:
-        """Halve refused data down to the reading that the server does not want."""
-        if len(batch.readings) == 1:
-            await self._refuse(batch, reason)
-            return True
-        is_settled = True
-        for half in batch.halves():
-            if self._has_failed:
-                return False
-            is_settled = await self._send(half) and is_settled
-        return is_settled
-
-    async def _refuse(self, batch: Batch, reason: str) -> None:
-        await self._outbox.confirm(batch)
-        self.status.refused += len(batch.readings)
-        for reading in batch.readings:
-            key = (reading.device_id, reading.variable)
-            self.status.refused_variables[key] = reason
+    def _refused(self, batch: Batch, reason: str) -> None:
+        self.status.refused += len(batch.entries)
+        for device_id, variable, _, _ in batch.readings:
+            self.status.refused_variables[device_id, variable] = reason
         self._changed()
 
-    async def _suspect(self, batch: Batch, answer: protocol.Answer) -> bool:
-        """Retry data on which the server failed, then split it.
-
-        The same answer stands for a number that can't be stored and for a server in
-        trouble, so a reading is refused only once the server has stored another one.
-        """
-        suspect = self._suspects.setdefault(
-            batch.device_id, _Suspect(self.status.delivered)
-        )
-        suspect.attempts += 1
-        is_server_well = self.status.delivered > suspect.delivered_before
-        if suspect.attempts >= self._pace.suspect_attempts and (
-            len(batch.readings) > 1 or is_server_well
-        ):
-            return await self._isolate(batch, answer.message)
-        now = asyncio.get_running_loop().time()
-        pause_s = self._pace.backoff.delay_s(suspect.attempts)
-        self._paused_until[batch.device_id] = now + pause_s
-        self.status.problem = str(error_of(answer))
-        self._changed()
-        return False
-
-    def _device_refused(self, device_id: str, err: PermissionDeniedError) -> None:
+    def _device_refused(self, device_id: str, message: str) -> None:
         now = asyncio.get_running_loop().time()
         self._paused_until[device_id] = now + self._pace.refused_device_s
-        self.status.refused_devices[device_id] = err.server_message
+        self.status.refused_devices[device_id] = message
         self._server_answered()
 
     def _credential_refused(self, err: AnswerError) -> None:
@@ -344,11 +243,3 @@ class Delivery:
         if (what, type(err)) not in self._logged:
             self._logged.add((what, type(err)))
             _LOGGER.error("%s", what, exc_info=err)
-
-
-@dataclass
-class _Suspect:
-    """A device on whose data the server has failed."""
-
-    delivered_before: int
-    attempts: int = 0

@@ -65,14 +65,16 @@ class NetworkError(SensorVisionError):
 
     Attributes:
         remedy: what to do about it, a sentence.
+        may_have_arrived: whether the server may have done what it was asked.
     """
 
     remedy: ClassVar[str] = (
         "Check that the server is on and that this machine reaches it"
     )
 
-    def __init__(self, problem: str) -> None:
+    def __init__(self, problem: str, *, may_have_arrived: bool = False) -> None:
         super().__init__(f"{problem}. {self.remedy}")
+        self.may_have_arrived = may_have_arrived
 
 
 class HostNotFoundError(NetworkError):

@@ -2,88 +2,145 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Iterable, NamedTuple
+import sys
+import time
+from typing import Callable, Iterable, Iterator
+
+from .limits import Limits
+from .readings import Batch, Entry, Reading
+from .rows import DeadLetter
+from .salvage import Mishap
+from .spool import Spool
+
+# What has waited longer over a restart may not be true any more.
+_STILL_TRUE_S = 15 * 60
 
 
-class Reading(NamedTuple):
-    """One number of one variable of one device.
-
-    Attributes:
-        device_id: the SensorVision device's public id.
-        variable: the variable's name.
-        value: a finite number below 1e14.
-        time: when it was true, in seconds since 1970 (UTC).
-    """
-
-    device_id: str
-    variable: str
-    value: int | float
-    time: float
+_LOOKED_AT_AT_ONCE = 1000
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Readings of one device, at most one a variable, that leave together."""
+class Outbox(ABC):
+    """What waits for the server, in memory and in a file.
 
-    device_id: str
-    readings: tuple[Reading, ...]
-
-    def halves(self) -> tuple[Batch, Batch]:
-        """Split the batch in two, to find the reading that the server refuses."""
-        middle = len(self.readings) // 2
-        return (
-            Batch(self.device_id, self.readings[:middle]),
-            Batch(self.device_id, self.readings[middle:]),
-        )
-
-    def variables(self) -> dict[str, int | float]:
-        """Return the numbers by variable."""
-        return {reading.variable: reading.value for reading in self.readings}
-
-
-class Outbox:
-    """Hold the newest reading of each variable, in memory.
-
-    A device token can only post what is true now, so an older reading that was not
-    sent yet is superseded by the next one of its variable, and counted.
+    Args:
+        path: the file, or None for an outbox that forgets with its process.
+        limits: how much it may hold, and how soon it is written down.
+        version: of this software; what an older one has set aside is tried again.
 
     Attributes:
         superseded: how many readings were replaced before they could be sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, path: str | None = None, limits: Limits | None = None, version: str = ""
+    ) -> None:
         self.superseded = 0
-        self._waiting: dict[str, dict[str, Reading]] = {}
-        self._taken: dict[str, dict[str, Reading]] = {}
+        self._spool = Spool(path, limits, version, held=self._held)
 
     def __len__(self) -> int:
         """Return how many readings the server has not said yes to."""
-        return sum(
-            len(variables)
-            for place in (self._waiting, self._taken)
-            for variables in place.values()
-        )
+        return len(self._spool)
+
+    @property
+    def dropped(self) -> int:
+        """Return how many readings there was no room for, or that were too old."""
+        return self._spool.dropped
+
+    @property
+    def mishap(self) -> Mishap | None:
+        """Return what became of a damaged file, or None."""
+        return self._spool.file.mishap
+
+    @property
+    def problem(self) -> str | None:
+        """Return why nothing can be written now, or None."""
+        return self._spool.file.problem
+
+    async def open(self) -> None:
+        """Take up what an earlier process has left."""
+        await self._spool.open()
+
+    async def close(self) -> None:
+        """Write down what waits, and close the file."""
+        await self._spool.close()
+
+    async def commit(self) -> None:
+        """Write down what waits, now."""
+        await self._spool.commit()
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """Return what the server did not want, the oldest first."""
+        return await self._spool.dead_letters()
+
+    @abstractmethod
+    def append(self, readings: Iterable[Reading]) -> None:
+        """Accept readings, in the order in which they became true."""
+
+    @abstractmethod
+    def oldest(self) -> float | None:
+        """Return when the oldest waiting reading was true, or None if none waits."""
+
+    async def confirm(self, batch: Batch) -> None:
+        """Let go of readings that the server has accepted."""
+        self._spool.remove(entry.id for entry in self._settle(batch))
+
+    async def set_aside(self, batch: Batch, reason: str) -> None:
+        """Let go of readings that the server does not want, and keep them to be seen."""
+        self._spool.set_aside(self._settle(batch), reason)
+
+    @abstractmethod
+    async def release(self, batch: Batch) -> None:
+        """Put back what was not sent."""
+
+    @abstractmethod
+    async def discard(self, device_id: str) -> None:
+        """Let go of what a device has to send; what is out does not come back."""
+
+    @abstractmethod
+    def _settle(self, batch: Batch) -> list[Entry]:
+        """Take in those readings of a batch that are still out."""
+
+    @abstractmethod
+    def _held(self) -> dict[int, Entry]:
+        """Return by id what must not be dropped, whatever the limits say."""
+
+
+class NewestOutbox(Outbox):
+    """Hold the newest reading of each variable.
+
+    A device token can only post what is true now, so an older reading that was not
+    sent yet is superseded by the next one of its variable, and counted. So is what an
+    earlier process has left for more than a quarter of an hour: nobody knows whether it
+    is still true.
+    """
+
+    def __init__(
+        self, path: str | None = None, limits: Limits | None = None, version: str = ""
+    ) -> None:
+        super().__init__(path, limits, version)
+        self._waiting: dict[str, dict[str, Entry]] = {}
+        self._taken: dict[str, dict[str, Entry]] = {}
+
+    async def open(self) -> None:
+        """Take up what an earlier process has left, and supersede what is too old."""
+        await super().open()
+        now = time.time()
+        for entry in await self._spool.read():
+            if abs(now - entry.reading.time) <= _STILL_TRUE_S:
+                self._wait(entry)
+            else:
+                self._supersede(entry)
 
     def oldest(self) -> float | None:
         """Return when the oldest waiting reading was true, or None if none waits."""
-        return min(
-            (
-                reading.time
-                for place in (self._waiting, self._taken)
-                for variables in place.values()
-                for reading in variables.values()
-            ),
-            default=None,
-        )
+        return min((entry.reading.time for entry in self._all()), default=None)
 
     def append(self, readings: Iterable[Reading]) -> None:
         """Accept readings, in the order in which they became true."""
         for reading in readings:
-            variables = self._waiting.setdefault(reading.device_id, {})
-            if reading.variable in variables:
-                self.superseded += 1
-            variables[reading.variable] = reading
+            self._wait(self._spool.add(reading))
 
     async def devices(self) -> list[str]:
         """Return the ids of the devices that have readings to hand out."""
@@ -100,36 +157,168 @@ class Outbox:
         if device_id in self._taken or device_id not in self._waiting:
             return None
         variables = self._taken[device_id] = self._waiting.pop(device_id)
-        return Batch(device_id, tuple(variables.values()))
-
-    async def confirm(self, batch: Batch) -> None:
-        """Let go of readings that the server has accepted, or refused for good."""
-        self._settle(batch)
+        return Batch(tuple(variables.values()))
 
     async def release(self, batch: Batch) -> None:
         """Put back what was not sent, unless something newer has come meanwhile."""
-        for reading in self._settle(batch):
-            variables = self._waiting.setdefault(reading.device_id, {})
-            if reading.variable in variables:
-                self.superseded += 1
+        for entry in self._settle(batch):
+            device_id, variable, _, _ = entry.reading
+            if variable in self._waiting.get(device_id, ()):
+                self._supersede(entry)
             else:
-                variables[reading.variable] = reading
+                self._wait(entry)
 
     async def discard(self, device_id: str) -> None:
         """Let go of what a device has to send; what is out does not come back."""
-        self._waiting.pop(device_id, None)
-        self._taken.pop(device_id, None)
+        for place in (self._waiting, self._taken):
+            variables = place.pop(device_id, {})
+            self._spool.remove(entry.id for entry in variables.values())
 
-    def _settle(self, batch: Batch) -> list[Reading]:
-        """Take in those readings of a batch that are still out."""
-        taken = self._taken.get(batch.device_id, {})
-        settled = [
-            reading
-            for reading in batch.readings
-            if taken.get(reading.variable) is reading
-        ]
-        for reading in settled:
-            del taken[reading.variable]
-        if not taken:
-            self._taken.pop(batch.device_id, None)
+    def _wait(self, entry: Entry) -> None:
+        """Let a reading wait in place of the one of its variable."""
+        variables = self._waiting.setdefault(entry.reading.device_id, {})
+        if older := variables.get(entry.reading.variable):
+            self._supersede(older)
+        variables[entry.reading.variable] = entry
+
+    def _supersede(self, entry: Entry) -> None:
+        self.superseded += 1
+        self._spool.remove([entry.id])
+
+    def _settle(self, batch: Batch) -> list[Entry]:
+        settled = []
+        for entry in batch.entries:
+            device_id, variable, _, _ = entry.reading
+            taken = self._taken.get(device_id, {})
+            if taken.get(variable) == entry:
+                settled.append(entry)
+                del taken[variable]
+                if not taken:
+                    del self._taken[device_id]
         return settled
+
+    def _held(self) -> dict[int, Entry]:
+        # It may be the one that is true.
+        return {entry.id: entry for entry in self._all()}
+
+    def _all(self) -> Iterator[Entry]:
+        for place in (self._waiting, self._taken):
+            for variables in place.values():
+                yield from variables.values()
+
+
+class CompleteOutbox(Outbox):
+    """Hold every reading, for a server that takes it with its own time.
+
+    What comes in after `rewind` is *live*, what was there before is *backlog*; each is
+    handed out oldest first, so that neither waits for the other.
+    """
+
+    def __init__(
+        self, path: str | None = None, limits: Limits | None = None, version: str = ""
+    ) -> None:
+        super().__init__(path, limits, version)
+        self._taken: dict[int, Entry] = {}
+        self._backlog = self._live = _Lane(0, 0)
+
+    async def open(self) -> None:
+        """Take up what an earlier process has left: it is backlog."""
+        await super().open()
+        self.rewind()
+
+    def oldest(self) -> float | None:
+        """Return when the oldest waiting reading was true, or None if none waits."""
+        return self._spool.oldest
+
+    def append(self, readings: Iterable[Reading]) -> None:
+        """Accept readings, in the order in which they became true."""
+        for reading in readings:
+            self._spool.add(reading)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there may be something to hand out."""
+        return (
+            self._backlog.after_id < self._backlog.last_id
+            or self._live.after_id < self._spool.last_id
+        )
+
+    def rewind(self) -> None:
+        """Call everything backlog that waits now, and hand it out from the beginning."""
+        boundary = self._spool.last_id
+        self._backlog = _Lane(0, boundary)
+        self._live = _Lane(boundary, sys.maxsize)
+
+    async def take_backlog(
+        self, limit: int, without: frozenset[str] = frozenset()
+    ) -> Batch | None:
+        """Hand out the oldest readings of the backlog; None if there are no more.
+
+        Args:
+            limit: how many at the most.
+            without: ids of devices that are passed over until the next `rewind`.
+        """
+        return await self._take(lambda: self._backlog, limit, without)
+
+    async def take_live(
+        self, limit: int, without: frozenset[str] = frozenset()
+    ) -> Batch | None:
+        """Hand out the oldest live readings, as `take_backlog` those of the backlog."""
+        return await self._take(lambda: self._live, limit, without)
+
+    async def _take(
+        self, lane_now: Callable[[], _Lane], limit: int, without: frozenset[str]
+    ) -> Batch | None:
+        while True:
+            lane = lane_now()
+            after_id, dropped = lane.after_id, self.dropped
+            newest = self._spool.last_id
+            entries = await self._spool.read(after_id, limit, without)
+            if (lane_now(), lane.after_id, self.dropped) != (lane, after_id, dropped):
+                # Meanwhile some were taken, put back or dropped.
+                continue
+            ahead = [entry for entry in entries if entry.id <= lane.last_id]
+            if not ahead:
+                # What is passed over is not looked for again.
+                lane.after_id = min(lane.last_id, newest)
+                return None
+            lane.after_id = ahead[-1].id
+            # After a rewind, some may still be out.
+            fresh = {entry.id: entry for entry in ahead if entry.id not in self._taken}
+            if fresh:
+                self._taken.update(fresh)
+                return Batch(tuple(fresh.values()))
+
+    async def release(self, batch: Batch) -> None:
+        """Put back what was not sent."""
+        for entry in self._settle(batch):
+            lane = self._backlog if entry.id <= self._backlog.last_id else self._live
+            lane.after_id = min(lane.after_id, entry.id - 1)
+
+    async def discard(self, device_id: str) -> None:
+        """Let go of what a device has to send; what is out does not come back."""
+        after_id = 0
+        while entries := await self._spool.read(after_id, _LOOKED_AT_AT_ONCE):
+            after_id = entries[-1].id
+            ids = {e.id for e in entries if e.reading.device_id == device_id}
+            self._spool.remove(ids)
+            for entry_id in ids & self._taken.keys():
+                del self._taken[entry_id]
+
+    def _settle(self, batch: Batch) -> list[Entry]:
+        return [
+            entry
+            for entry in batch.entries
+            if self._taken.pop(entry.id, None) is not None
+        ]
+
+    def _held(self) -> dict[int, Entry]:
+        return self._taken
+
+
+@dataclass(eq=False)
+class _Lane:
+    """How far readings were handed out, and how far they reach."""
+
+    after_id: int
+    last_id: int

@@ -25,6 +25,8 @@ class Status:
         last_delivered: when it last did, in seconds since 1970 (UTC), or None.
         round_trip_s: how long the last post that was answered took, in seconds, or None.
         refused: how many readings the server has refused for good.
+        possible_duplicates: how many were sent again although the server may have
+            stored them, because its answer was lost.
         accepted_devices: ids of the devices whose readings the server has accepted.
         accepted_variables: likewise by device id and variable.
         refused_devices: what the server said, by id of the device that it refuses.
@@ -41,6 +43,7 @@ class Status:
     last_delivered: float | None = None
     round_trip_s: float | None = None
     refused: int = 0
+    possible_duplicates: int = 0
     accepted_devices: set[str] = field(default_factory=set)
     accepted_variables: set[tuple[str, str]] = field(default_factory=set)
     refused_devices: dict[str, str] = field(default_factory=dict)

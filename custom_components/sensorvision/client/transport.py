@@ -122,10 +122,18 @@ class Transport:
         # Some names can't even be asked for.
         except (aiohttp.ClientConnectorDNSError, UnicodeError) as err:
             raise HostNotFoundError(f"There is no host named {host}") from err
+        except aiohttp.ConnectionTimeoutError as err:
+            raise RequestTimeoutError(f"{host} can't be reached in time") from err
         except asyncio.TimeoutError as err:
-            raise RequestTimeoutError(f"{host} did not answer in time") from err
-        except (aiohttp.ClientError, OSError) as err:
+            raise RequestTimeoutError(
+                f"{host} did not answer in time", may_have_arrived=True
+            ) from err
+        except aiohttp.ClientConnectorError as err:
             raise NetworkError(f"The connection to {host} failed") from err
+        except (aiohttp.ClientError, OSError) as err:
+            raise NetworkError(
+                f"The connection to {host} broke", may_have_arrived=True
+            ) from err
         raise NotHttpError(f"{host} does not speak HTTP")
 
     def _open_session(self) -> aiohttp.ClientSession:

@@ -1,0 +1,282 @@
+"""Bring everything to the server with the time at which it was true, as a user may."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+import datetime as dt
+import time
+from typing import TYPE_CHECKING, Awaitable, Callable, Container, Iterable
+
+from . import protocol
+from .delivery import Delivery
+from .exceptions import (
+    AnswerError,
+    AuthenticationError,
+    CapabilityError,
+    NetworkError,
+    ValidationError,
+)
+from .models import Sample
+from .readings import Batch, Entry
+
+if TYPE_CHECKING:
+    from .http import AsyncSensorVisionClient
+    from .models import SampleResult
+    from .outbox import CompleteOutbox
+    from .pace import Pace
+    from .status import Status
+
+# The server takes readings of a request one by one, and its proxy gives it a minute.
+_FIRST_CHUNK = 50
+_MIN_CHUNK = 5
+_MAX_CHUNK = 200
+_STALE_S = 600
+_SWIFT_S = 0.5
+_SLOW_S = 2
+
+
+class BulkDelivery(Delivery):
+    """Send every reading with its time, many in a request.
+
+    What waited while the server was away is replayed oldest first, and after each piece
+    of it what is new: neither waits for the other.
+
+    Args:
+        client: the way to the server, with a credential that may send times.
+        outbox: where readings wait.
+        home_device_id: see `Delivery`.
+        on_change: see `Delivery`.
+        on_replayed: called in the event loop with the ids of the devices of which only
+            old readings were sent. The server takes a device for as old as its last
+            reading, so a present one is due.
+        pace: how fast to send.
+        status: see `Delivery`.
+    """
+
+    def __init__(
+        self,
+        client: AsyncSensorVisionClient,
+        outbox: CompleteOutbox,
+        home_device_id: str,
+        *,
+        on_change: Callable[[], None],
+        on_replayed: Callable[[frozenset[str]], None],
+        pace: Pace | None = None,
+        status: Status | None = None,
+    ) -> None:
+        super().__init__(
+            client, home_device_id, on_change=on_change, pace=pace, status=status
+        )
+        self._outbox = outbox
+        self._on_replayed = on_replayed
+        self._chunk = _FIRST_CHUNK
+        # When what each device has shown last was true, while old readings are sent.
+        self._replayed: dict[str, float] = {}
+        self._passed_over: frozenset[str] = frozenset()
+        self._failed_alike = 0
+        self._suspects: dict[int, _Suspect] = {}
+
+    async def _has_work(self) -> bool:
+        self._end_pauses()
+        if self._passed_over - self._paused_until.keys():
+            # What was passed over lies before what was sent since.
+            self._passed_over = frozenset()
+            self._outbox.rewind()
+        return self._outbox.has_more or bool(self._due_suspects())
+
+    def _pauses(self) -> list[float]:
+        return [
+            *super()._pauses(),
+            *(suspect.due for suspect in self._suspects.values()),
+        ]
+
+    async def _drain(self) -> None:
+        if self._failures:
+            self._outbox.rewind()
+        await self._send(self._due_suspects())
+        while not self._has_failed:
+            self._passed_over = frozenset(self._paused_until)
+            live = await self._outbox.take_live(self._chunk, self._passed_over)
+            if live:
+                for device_id, _, _, at in live.readings:
+                    if device_id in self._replayed:
+                        self._replayed[device_id] = at
+                await self._send(live.entries)
+            if self._has_failed:
+                return
+            backlog = await self._outbox.take_backlog(self._chunk, self._passed_over)
+            if backlog is None:
+                break
+            for device_id, _, _, at in backlog.readings:
+                self._replayed[device_id] = at
+            await self._send(backlog.entries)
+        if self._replayed and not self._has_failed:
+            self._end_replay()
+
+    def _end_replay(self) -> None:
+        """Say which devices the server now takes for silent since long ago."""
+        latest = time.time() - _STALE_S
+        stale = {device_id for device_id, at in self._replayed.items() if at < latest}
+        self._replayed.clear()
+        if stale:
+            self._on_replayed(frozenset(stale))
+
+    async def _send(self, entries: Iterable[Entry]) -> None:
+        """Send readings, and put back those of which nothing is known then."""
+        due = tuple(entries)
+        if not due:
+            return
+        try:
+            await self._post(due)
+        finally:
+            left = tuple(entry for entry in due if entry.id not in self._suspects)
+            await self._outbox.release(Batch(left))
+
+    async def _post(self, entries: tuple[Entry, ...]) -> None:
+        samples = _samples(entries, self._suspects)
+        started = time.monotonic()
+        try:
+            results = await self._client.post_batch([sample for sample, _ in samples])
+        except NetworkError as err:
+            if err.may_have_arrived:
+                self.status.possible_duplicates += len(entries)
+            self._slow_down()
+            self._server_failed(err)
+        except ValidationError as err:
+            await self._halve(entries, str(err), self._set_aside)
+        except AuthenticationError as err:
+            self._credential_refused(err)
+        except AnswerError as err:
+            await self._not_taken(entries, err)
+        except CapabilityError as err:
+            self._server_failed(err)
+        else:
+            self._failed_alike = 0
+            took_s = time.monotonic() - started
+            self.status.round_trip_s = took_s
+            self._adapt(len(entries), took_s)
+            for (_, told), result in zip(samples, results):
+                await self._settle(told, result)
+
+    def _adapt(self, count: int, took_s: float) -> None:
+        """Let requests grow as long as the server is swift."""
+        if took_s > _SLOW_S:
+            self._slow_down()
+        elif took_s < _SWIFT_S and count >= self._chunk:
+            self._chunk = min(_MAX_CHUNK, self._chunk * 2)
+
+    def _slow_down(self) -> None:
+        self._chunk = max(_MIN_CHUNK, self._chunk // 4)
+
+    async def _not_taken(self, entries: tuple[Entry, ...], err: AnswerError) -> None:
+        """See whether the server or a reading is to blame for a no to all of them."""
+        self._failed_alike += 1
+        if err.answer.kind == protocol.WRONG_PAYLOAD:
+            await self._halve(entries, err.server_message, self._set_aside)
+        elif err.answer.suspect and self._failed_alike >= self._pace.suspect_attempts:
+            await self._halve(entries, err.server_message, self._suspect)
+        else:
+            self._slow_down()
+            self._server_failed(err)
+
+    async def _halve(
+        self,
+        entries: tuple[Entry, ...],
+        reason: str,
+        judge: Callable[[Entry, str], Awaitable[None]],
+    ) -> None:
+        """Halve what was refused as a whole down to the readings that are to blame."""
+        if len(entries) == 1:
+            await judge(entries[0], reason)
+            return
+        for half in Batch(entries).halves():
+            if not self._has_failed:
+                await self._post(half.entries)
+
+    async def _settle(self, entries: tuple[Entry, ...], result: SampleResult) -> None:
+        """Act on what the server has said of one sample."""
+        if result.is_delivered:
+            batch = Batch(entries)
+            for entry in entries:
+                self._suspects.pop(entry.id, None)
+            await self._outbox.confirm(batch)
+            self._delivered(batch)
+        elif result.kind == protocol.WRONG_DEVICE:
+            self._device_refused(entries[0].reading.device_id, result.message)
+        else:
+            for entry in entries:
+                await self._suspect(entry, result.message)
+
+    async def _suspect(self, entry: Entry, reason: str) -> None:
+        """Try a reading on which the server failed some more times by itself.
+
+        The server says the same of a number that it can't store and of its own trouble,
+        so a reading is set aside only once the server has stored another one since.
+        """
+        suspect = self._suspects.setdefault(
+            entry.id, _Suspect(entry, self.status.delivered)
+        )
+        suspect.attempts += 1
+        is_server_well = self.status.delivered > suspect.delivered_before
+        if suspect.attempts >= self._pace.suspect_attempts and is_server_well:
+            await self._set_aside(entry, reason)
+            return
+        now = asyncio.get_running_loop().time()
+        suspect.due = now + self._pace.backoff.delay_s(suspect.attempts)
+        self.status.problem = reason
+        self._changed()
+
+    async def _set_aside(self, entry: Entry, reason: str) -> None:
+        """Keep a reading that the server does not want out of the way of the others."""
+        self._suspects.pop(entry.id, None)
+        batch = Batch((entry,))
+        await self._outbox.set_aside(batch, reason)
+        self._refused(batch, reason)
+
+    def _due_suspects(self) -> list[Entry]:
+        now = asyncio.get_running_loop().time()
+        return [
+            suspect.entry for suspect in self._suspects.values() if suspect.due <= now
+        ]
+
+
+def _samples(
+    entries: tuple[Entry, ...], alone: Container[int]
+) -> list[tuple[Sample, tuple[Entry, ...]]]:
+    """Return samples with the readings that each tells, in the readings' order.
+
+    What a device has shown at one moment is one sample.
+
+    Args:
+        entries: the readings.
+        alone: the ids of those that are to be judged by themselves.
+    """
+    groups: dict[tuple[str, float, int], dict[str, Entry]] = {}
+    for entry in entries:
+        device_id, variable, _, at = entry.reading
+        nth = -entry.id if entry.id in alone else 0
+        while variable in groups.get((device_id, at, nth), ()):
+            nth += 1
+        groups.setdefault((device_id, at, nth), {})[variable] = entry
+    return [
+        (
+            Sample(
+                device_id,
+                {variable: entry.reading.value for variable, entry in told.items()},
+                dt.datetime.fromtimestamp(at, dt.timezone.utc),
+            ),
+            tuple(told.values()),
+        )
+        for (device_id, at, _), told in groups.items()
+    ]
+
+
+@dataclass
+class _Suspect:
+    """A reading on which the server has failed."""
+
+    entry: Entry
+    delivered_before: int
+    attempts: int = 0
+    due: float = 0

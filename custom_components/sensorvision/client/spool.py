@@ -1,0 +1,300 @@
+"""Write an outbox's readings to its file, in groups and beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import chain, islice
+import sys
+import time
+from typing import Awaitable, Callable, Iterable, TypeVar
+
+from .file import File
+from .journal import MAX_DEAD_LETTERS, Journal
+from .limits import Limits
+from .protocol import VALUE_LIMIT
+from .readings import Entry, Reading
+from .rows import DeadLetter
+from .unwritten import Unwritten
+
+T = TypeVar("T")
+
+_MAX_PENDING = 100_000
+_RETRY_AFTER_S = 1
+
+# More than ever are on their way to the server at once, so that some can be dropped.
+_SURPLUS_AT_ONCE = 10_000
+_DROPPED_AT_ONCE = 1000
+
+
+class Spool:
+    """What an outbox holds, and its file.
+
+    While the file can't be written, readings stay in memory, are handed out all the same,
+    and are written as soon as that is possible. If it can't even be opened, everything is
+    kept in memory until the next start. Made in a running event loop.
+
+    Args:
+        path: the file, or None to keep everything in memory.
+        limits: how much it may hold.
+        version: of this software; what another one has set aside waits again.
+        held: returns those readings by id that must not be dropped, and that are
+            written anew if the file is damaged.
+
+    Attributes:
+        dropped: how many readings were dropped to keep the limits.
+        file: the file, which knows what became of it.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        limits: Limits | None = None,
+        version: str = "",
+        *,
+        held: Callable[[], dict[int, Entry]],
+    ) -> None:
+        self.dropped = 0
+        self.file = File(path, version)
+        self._limits = limits or Limits()
+        self._held = held
+        self._is_open = False
+        self._openings = 0
+        # Where a reading is, in the file or in memory, changes under it alone.
+        self._lock = asyncio.Lock()
+        self._commit_task: asyncio.Task[None] | None = None
+        self._last_id = 0
+        self._count = 0
+        self._oldest_written: Entry | None = None
+        self._unwritten = Unwritten()
+
+    def __len__(self) -> int:
+        """Return how many readings it holds."""
+        return self._count
+
+    @property
+    def last_id(self) -> int:
+        """Return the id of the newest reading."""
+        return self._last_id
+
+    @property
+    def oldest(self) -> float | None:
+        """Return when the oldest reading was true as of the last commit, or None."""
+        written = [self._oldest_written] if self._oldest_written else []
+        for entry in chain(written, self._unwritten.waiting()):
+            if entry.id not in self._unwritten.gone:
+                return entry.reading.time
+        return None
+
+    async def open(self) -> None:
+        """Take up what the file holds."""
+        await self._undisturbed(self._open())
+
+    async def close(self) -> None:
+        """Write everything down, and close the file."""
+        await self._undisturbed(self._close())
+
+    async def commit(self) -> None:
+        """Write down what has come and gone; if that fails, it is kept in memory."""
+        await self._undisturbed(self._commit())
+
+    def add(self, reading: Reading) -> Entry:
+        """Hold a reading; it is on disk when the next commit is through.
+
+        Raises:
+            RuntimeError: the spool was never opened.
+            ValueError: the value or the time is no number that can be kept.
+        """
+        if not self._is_open:
+            raise RuntimeError("Open the outbox before you append readings")
+        # Not a number is not below anything.
+        for number in (reading.value, reading.time):
+            if not abs(number) < VALUE_LIMIT:
+                raise ValueError(
+                    f"{reading.variable} of {reading.device_id}: {number} is not a"
+                    " finite number below 1e14; leave it out"
+                )
+        self._last_id += 1
+        entry = Entry(self._last_id, reading)
+        self._unwritten.add(entry)
+        self._count += 1
+        self._see_to_commit()
+        return entry
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Hold readings no more; each is to be removed but once."""
+        gone = self._unwritten.remove(ids)
+        self._count -= gone
+        if gone:
+            self._see_to_commit()
+
+    def set_aside(self, entries: Iterable[Entry], reason: str) -> None:
+        """Hold readings no more that the server does not want, but keep them to be seen."""
+        now = time.time()
+        refused = [(entry, DeadLetter(entry.reading, reason, now)) for entry in entries]
+        self._unwritten.refused += refused
+        self.remove(entry.id for entry, _ in refused)
+
+    async def read(
+        self,
+        after_id: int = 0,
+        limit: int = sys.maxsize,
+        without: frozenset[str] = frozenset(),
+    ) -> list[Entry]:
+        """Return readings with ids above one, the oldest first.
+
+        Args:
+            after_id: 0 for the very first.
+            limit: how many at the most.
+            without: ids of devices whose readings are passed over.
+        """
+        return await self._undisturbed(self._read(after_id, limit, without))
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """Return what was set aside, the oldest first."""
+        return await self._undisturbed(self._dead_letters())
+
+    async def _undisturbed(self, work: Awaitable[T]) -> T:
+        """Let work that has begun come to its end even if nobody waits for it."""
+        return await asyncio.shield(asyncio.ensure_future(work))
+
+    async def _open(self) -> None:
+        async with self._lock:
+            await self.file.open()
+            self._openings = self.file.openings
+            await self._count_anew()
+            self._is_open = True
+
+    async def _close(self) -> None:
+        if self._commit_task:
+            self._commit_task.cancel()
+        await self._commit()
+        async with self._lock:
+            if self._commit_task:
+                self._commit_task.cancel()
+            self._is_open = False
+            await self.file.close()
+
+    async def _read(
+        self, after_id: int, limit: int, without: frozenset[str]
+    ) -> list[Entry]:
+        entries: list[Entry] = []
+        async with self._lock:
+            while len(entries) < limit:
+                first_id, missing = after_id, limit - len(entries)
+                more = await self._attempt(
+                    lambda journal: journal.read(first_id, missing, without)  # noqa: B023
+                )
+                if not more:
+                    break
+                after_id = more[-1].id
+                gone = self._unwritten.gone
+                entries += [entry for entry in more if entry.id not in gone]
+            unwritten = self._unwritten.waiting(after_id, without)
+            entries += islice(unwritten, limit - len(entries))
+        return entries
+
+    async def _dead_letters(self) -> list[DeadLetter]:
+        async with self._lock:
+            written = await self._attempt(lambda journal: journal.dead_letters())
+            letters = [
+                *(written or ()),
+                *(letter for _, letter in self._unwritten.refused),
+            ]
+            return letters[-MAX_DEAD_LETTERS:]
+
+    def _see_to_commit(self, delay_s: float = 0) -> None:
+        if self._commit_task is None and self._is_open:
+            delay_s = max(delay_s, self._limits.commit_interval_s)
+            self._commit_task = asyncio.ensure_future(self._commit_after(delay_s))
+
+    async def _commit_after(self, delay_s: float) -> None:
+        try:
+            await asyncio.sleep(delay_s)
+        finally:
+            self._commit_task = None
+        await self.commit()
+
+    async def _commit(self) -> None:
+        async with self._lock:
+            if not await self._write():
+                self._keep_memory_bounded()
+                self._see_to_commit(_RETRY_AFTER_S)
+                return
+            await self._keep_limits()
+            await self._attempt(lambda journal: journal.shrink())
+            await self._find_oldest()
+
+    async def _write(self) -> bool:
+        """Write down what has come and gone, and return whether that was possible."""
+        change = self._unwritten.change()
+        if change.new or change.removed or change.refused:
+
+            def write(journal: Journal) -> bool:
+                journal.write(change.new, change.removed, change.refused)
+                return True
+
+            if not await self._attempt(write):
+                return False
+            self.file.solved()
+        self._unwritten.written(change)
+        return True
+
+    async def _keep_limits(self) -> None:
+        """Drop the oldest readings while there are too many or too old ones."""
+        limits = self._limits
+        max_bytes = min(limits.max_bytes, self.file.max_bytes)
+        while surplus := await self._attempt(
+            lambda journal: journal.surplus(
+                max_bytes, limits.max_age_s, _SURPLUS_AT_ONCE
+            )
+        ):
+            # Decided here, where readings are handed out, so that none is both.
+            kept = self._held().keys() | self._unwritten.gone
+            dropped = [entry_id for entry_id in surplus if entry_id not in kept]
+            del dropped[_DROPPED_AT_ONCE:]
+            self._drop(dropped)
+            if not dropped or not await self._write():
+                return
+
+    def _keep_memory_bounded(self) -> None:
+        """Forget what has come and gone, and drop the oldest if there are too many."""
+        unwritten = self._unwritten
+        del unwritten.refused[:-MAX_DEAD_LETTERS]
+        unwritten.tidy()
+        waiting = [entry.id for entry in unwritten.waiting()]
+        excess = max(0, len(waiting) - _MAX_PENDING)
+        held = self._held() if excess else {}
+        self._drop([entry_id for entry_id in waiting if entry_id not in held][:excess])
+        unwritten.tidy()
+
+    def _drop(self, ids: list[int]) -> None:
+        self.dropped += len(ids)
+        self.remove(ids)
+
+    async def _attempt(self, action: Callable[[Journal], T]) -> T | None:
+        """Do something with the file; return None if it can't be done now."""
+        done = await self.file.attempt(action)
+        if self.file.openings != self._openings:
+            self._openings = self.file.openings
+            await self._restore()
+            done = await self.file.attempt(action)
+        return done
+
+    async def _restore(self) -> None:
+        """Write into a new file what a damaged one may have lost, and count anew."""
+        in_memory = {entry.id for entry in self._unwritten.waiting()}
+        held = [entry for entry in self._held().values() if entry.id not in in_memory]
+        gone = frozenset(self._unwritten.gone)
+        await self.file.attempt(lambda journal: journal.write(held, gone))
+        await self._count_anew()
+
+    async def _count_anew(self) -> None:
+        count = await self.file.attempt(lambda journal: journal.count()) or 0
+        last_id = await self.file.attempt(lambda journal: journal.last_id()) or 0
+        self._count = count + sum(1 for _ in self._unwritten.waiting())
+        self._last_id = max(self._last_id, last_id)
+        await self._find_oldest()
+
+    async def _find_oldest(self) -> None:
+        first = await self.file.attempt(lambda journal: journal.read(0, 1))
+        self._oldest_written = first[0] if first else None

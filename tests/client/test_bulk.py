@@ -1,0 +1,268 @@
+"""With a user's credential every reading arrives with the time at which it was true."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+import datetime as dt
+from pathlib import Path
+import time
+
+import pytest
+
+from custom_components.sensorvision.client import AsyncSensorVisionClient, Timeouts
+from custom_components.sensorvision.client.bulk import BulkDelivery
+from custom_components.sensorvision.client.outbox import CompleteOutbox
+from custom_components.sensorvision.client.readings import Reading
+from sandbox import Sandbox
+from sandbox.fixtures import ALICE_PASSWORD
+
+from .servers import cure, eventually, poison
+from .test_delivery import FAST
+
+BULK = "/api/v1/data/bulk"
+LONG_AGO = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC).timestamp()
+
+
+class House:
+    """A delivery at work, and what it was given."""
+
+    def __init__(self, url: str, path: Path | None = None) -> None:
+        self.outbox = CompleteOutbox(str(path) if path else None)
+        self.client = AsyncSensorVisionClient(
+            url,
+            username="alice",
+            password=ALICE_PASSWORD,
+            timeouts=Timeouts(total_s=2),
+        )
+        self.replayed: list[frozenset[str]] = []
+        self.delivery = BulkDelivery(
+            self.client,
+            self.outbox,
+            "dev-a",
+            on_change=lambda: None,
+            on_replayed=self.replayed.append,
+            pace=FAST,
+        )
+        self.status = self.delivery.status
+
+    def report(
+        self, device_id: str, variable: str, *points: tuple[float, float]
+    ) -> None:
+        """Accept values with their times."""
+        self.outbox.append(
+            Reading(device_id, variable, value, at) for at, value in points
+        )
+        self.delivery.notify()
+
+    async def settled(self) -> None:
+        """Wait until nothing waits."""
+        await eventually(lambda: len(self.outbox) == 0)
+
+
+@asynccontextmanager
+async def living(sandbox: Sandbox, path: Path | None = None) -> AsyncIterator[House]:
+    """Run a delivery until the block ends."""
+    house = House(sandbox.url, path)
+    await house.outbox.open()
+    task = asyncio.create_task(house.delivery.run())
+    try:
+        yield house
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await house.client.close()
+        await house.outbox.close()
+
+
+def points(count: int, start: float = LONG_AGO) -> list[tuple[float, float]]:
+    """Return one value a second, counted from 0."""
+    return [(start + number, number) for number in range(count)]
+
+
+def stored(
+    sandbox: Sandbox, device_id: str, variable: str
+) -> list[tuple[float, float]]:
+    """Return times and values as the server has them, in the order of storing."""
+    return [
+        (row.timestamp.timestamp(), float(row.value))
+        for row in sandbox.store.values(device_id, variable)
+    ]
+
+
+def bulks(sandbox: Sandbox) -> list[int]:
+    """Return how large the requests were, in bytes."""
+    return [len(request.body) for request in sandbox.requests if request.path == BULK]
+
+
+async def test_every_reading_arrives_with_its_own_time(sandbox: Sandbox) -> None:
+    """And in order, many in a request."""
+    async with living(sandbox) as house:
+        house.report("dev-a", "a", *points(500))
+        house.report("dev-a2", "b", *points(3))
+        await house.settled()
+        assert house.status.delivered == 503
+        assert house.outbox.superseded == 0
+    assert stored(sandbox, "dev-a", "a") == points(500)
+    assert stored(sandbox, "dev-a2", "b") == points(3)
+    assert len(bulks(sandbox)) < 20
+
+
+async def test_device_that_is_new_is_made_in_the_organisation_of_the_user(
+    sandbox: Sandbox,
+) -> None:
+    async with living(sandbox) as house:
+        house.report("home.new", "a", *points(2))
+        await house.settled()
+    ours, device = sandbox.store.device("dev-a"), sandbox.store.device("home.new")
+    assert ours
+    assert device
+    assert device.organization_id == ours.organization_id
+
+
+async def test_what_a_device_shows_at_one_moment_is_one_item(sandbox: Sandbox) -> None:
+    async with living(sandbox) as house:
+        for variable in "abc":
+            house.report("dev-a", variable, (LONG_AGO, 1), (LONG_AGO + 1, 2))
+        await house.settled()
+    [body] = [request.body for request in sandbox.requests if request.path == BULK]
+    assert body.count(b"deviceId") == 2
+
+
+@pytest.mark.parametrize("fault", ["http_503", "reset", "http_429", "http_301"])
+async def test_nothing_is_lost_while_the_server_is_away(
+    sandbox: Sandbox, fault: str
+) -> None:
+    """Backlog and live readings each arrive in their order."""
+    async with living(sandbox) as house:
+        await eventually(lambda: house.status.is_connected)
+        sandbox.faults.set(fault)
+        house.report("dev-a", "a", *points(300))
+        await eventually(lambda: house.status.is_connected is False)
+        assert len(house.outbox) == 300
+        sandbox.faults.clear()
+        house.report("dev-a", "live", *points(5, LONG_AGO + 1000))
+        await house.settled()
+    assert stored(sandbox, "dev-a", "a") == points(300)
+    assert stored(sandbox, "dev-a", "live") == points(5, LONG_AGO + 1000)
+
+
+async def test_live_readings_do_not_wait_for_the_backlog(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    backlog = CompleteOutbox(str(tmp_path / "outbox"))
+    await backlog.open()
+    backlog.append(Reading("dev-a", "old", n, LONG_AGO + n) for n in range(3000))
+    await backlog.close()
+    async with living(sandbox, tmp_path / "outbox") as house:
+        await eventually(lambda: stored(sandbox, "dev-a", "old"))
+        house.report("dev-a", "live", (time.time(), 1))
+        await eventually(lambda: stored(sandbox, "dev-a", "live"))
+        assert len(stored(sandbox, "dev-a", "old")) < 3000
+        await house.settled()
+    assert stored(sandbox, "dev-a", "old") == points(3000)
+
+
+async def test_device_of_which_only_old_readings_were_sent_is_named_at_the_end(
+    sandbox: Sandbox,
+) -> None:
+    """The server takes it for silent since then."""
+    async with living(sandbox) as house:
+        await eventually(lambda: house.status.is_connected)
+        sandbox.faults.set("http_503")
+        house.report("dev-a", "a", *points(3))
+        house.report("dev-a2", "a", *points(3), (time.time(), 5))
+        await eventually(lambda: house.status.is_connected is False)
+        assert house.replayed == []
+        sandbox.faults.clear()
+        await house.settled()
+        await eventually(lambda: house.replayed)
+        assert house.replayed == [frozenset({"dev-a"})]
+
+
+async def test_what_was_not_sent_is_sent_by_the_next_process(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "outbox"
+    async with living(sandbox, path) as house:
+        await eventually(lambda: house.status.is_connected)
+        sandbox.faults.set("http_503")
+        house.report("dev-a", "a", *points(300))
+        await eventually(lambda: house.status.is_connected is False)
+    sandbox.faults.clear()
+    async with living(sandbox, path) as house:
+        assert len(house.outbox) == 300
+        await house.settled()
+    assert stored(sandbox, "dev-a", "a") == points(300)
+
+
+async def test_lost_answer_is_counted_as_a_possible_duplicate(sandbox: Sandbox) -> None:
+    async with living(sandbox) as house:
+        await eventually(lambda: house.status.is_connected)
+        sandbox.faults.set("reset_after_commit", times=1, path=BULK)
+        house.report("dev-a", "a", *points(3))
+        await house.settled()
+        assert house.status.possible_duplicates == 3
+    values = stored(sandbox, "dev-a", "a")
+    assert values == [*points(3), *points(3)]
+
+
+async def test_poison_is_set_aside_and_the_rest_delivered(sandbox: Sandbox) -> None:
+    """Also of the sample that it was a part of."""
+    poison(sandbox, "bad")
+    async with living(sandbox) as house:
+        house.report("dev-a", "a", *points(50))
+        house.report("dev-a", "bad", (LONG_AGO + 7, 1))
+        house.report("dev-a2", "a", *points(50))
+        await house.settled()
+        assert house.status.delivered == 100
+        assert house.status.refused == 1
+        assert list(house.status.refused_variables) == [("dev-a", "bad")]
+        [letter] = await house.outbox.dead_letters()
+        assert letter.reading == Reading("dev-a", "bad", 1, LONG_AGO + 7)
+        assert letter.reason
+    assert sorted(stored(sandbox, "dev-a", "a")) == points(50)
+    assert stored(sandbox, "dev-a2", "a") == points(50)
+
+
+async def test_nothing_is_set_aside_while_the_server_fails_on_everything(
+    sandbox: Sandbox,
+) -> None:
+    poison(sandbox, "a")
+    async with living(sandbox) as house:
+        house.report("dev-a", "a", *points(3))
+        await eventually(lambda: len(bulks(sandbox)) > 20)
+        assert (len(house.outbox), house.status.refused) == (3, 0)
+        cure(sandbox, "a")
+        await house.settled()
+    assert sorted(stored(sandbox, "dev-a", "a")) == points(3)
+
+
+async def test_number_that_cannot_be_sent_is_set_aside(sandbox: Sandbox) -> None:
+    async with living(sandbox) as house:
+        house.report("dev-a", "a", (LONG_AGO, 1), (LONG_AGO + 1, 2))
+        house.report("dev-a", "power_factor", (LONG_AGO, 100))
+        await house.settled()
+        assert (house.status.delivered, house.status.refused) == (2, 1)
+        assert house.status.is_connected
+
+
+async def test_foreign_device_pauses_while_the_others_go_on(sandbox: Sandbox) -> None:
+    async with living(sandbox) as house:
+        house.report("dev-b", "a", *points(3))
+        house.report("dev-a", "a", *points(3))
+        await eventually(lambda: len(house.outbox) == 3)
+        assert list(house.status.refused_devices) == ["dev-b"]
+        assert house.status.is_connected
+        house.report("dev-a", "a", (LONG_AGO + 3, 3))
+        await eventually(lambda: len(house.outbox) == 3)
+    assert stored(sandbox, "dev-b", "a") == []
+    assert stored(sandbox, "dev-a", "a") == points(4)
+
+
+async def test_requests_grow_as_long_as_the_server_is_swift(sandbox: Sandbox) -> None:
+    async with living(sandbox) as house:
+        house.report("dev-a", "a", *points(2000))
+        await house.settled()
+    sizes = bulks(sandbox)
+    assert max(sizes) > 3 * sizes[0]
