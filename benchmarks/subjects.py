@@ -238,6 +238,8 @@ class Mirror(Nobody):
         if self._entry.state is not ConfigEntryState.LOADED:
             raise RuntimeError(f"The entry was not set up: {self._entry.reason}")
         await save_registries(self._hass)
+        # It takes that for the end of Home Assistant.
+        await self._hass.config_entries.async_reload(self._entry.entry_id)
 
     async def add(self, choice: Choice) -> None:
         """Save a new mirror."""

@@ -5,9 +5,10 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
-from .client.delivery import Pace
+from .client.pace import Pace
 from .connection import load_authority
 from .const import DOMAIN
+from .delivering import open_outbox, outbox_path, remove_outbox
 from .ledger import ledger_store, load_ledger
 from .problems import Problems
 from .runtime import Runtime, SensorVisionConfigEntry, names_store
@@ -39,8 +40,13 @@ async def async_setup_entry(
     stored_names = await names_store(hass, entry.entry_id).async_load()
     ledger = await load_ledger(hass, entry)
     await load_authority(hass, entry.data)
-    entry.runtime_data = Runtime(hass, entry, stored_names, ledger, PACE)
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    outbox = await open_outbox(hass, entry.entry_id, entry.data)
+    entry.runtime_data = Runtime(hass, entry, stored_names, ledger, outbox, PACE)
+    try:
+        await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    except BaseException:
+        await outbox.close()
+        raise
     entry.runtime_data.start()
     entry.async_on_unload(entry.runtime_data.stop)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
@@ -59,6 +65,8 @@ async def async_remove_entry(
 ) -> None:
     """Leave nothing behind."""
     await names_store(hass, entry.entry_id).async_remove()
+    path = outbox_path(hass, entry.entry_id)
+    await hass.async_add_executor_job(remove_outbox, path)
     await ledger_store(hass, entry.entry_id).async_remove()
     Problems(hass, entry).forget()
 

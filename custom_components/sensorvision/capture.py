@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant, State, callback
 
 from .attributes import ATTRIBUTES, number_of_attribute, unit_of_attribute
 from .choice import Choice
-from .client.outbox import Reading
+from .client.readings import Reading
 from .mapping import SkipReason, number_of
 from .names import Address, Names
 from .selection import Formation, describe

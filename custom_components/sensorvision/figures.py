@@ -15,7 +15,9 @@ class Figures:
         delivered: how many readings the server has accepted.
         waiting: how many it has not said yes to.
         superseded: how many were replaced by newer ones before they could be sent.
+        dropped: how many there was no room for, or that grew too old.
         refused: how many the server has refused for good.
+        possible_duplicates: how many were sent again because an answer was lost.
         oldest_waiting_s: how long ago the oldest one that waits was true, in seconds; 0
             if none waits.
         round_trip_s: how long the server took for its last answer, in seconds, or None.
@@ -26,7 +28,9 @@ class Figures:
     delivered: int
     waiting: int
     superseded: int
+    dropped: int
     refused: int
+    possible_duplicates: int
     oldest_waiting_s: float
     round_trip_s: float | None
     last_delivered: float | None
@@ -39,7 +43,9 @@ def count(status: Status, outbox: Outbox) -> Figures:
         delivered=status.delivered,
         waiting=len(outbox),
         superseded=outbox.superseded,
+        dropped=outbox.dropped,
         refused=status.refused,
+        possible_duplicates=status.possible_duplicates,
         # The clock may have been set back.
         oldest_waiting_s=0 if oldest is None else max(0.0, time.time() - oldest),
         round_trip_s=status.round_trip_s,

@@ -12,7 +12,7 @@ from homeassistant.helpers.event import async_track_time_interval
 
 from .capture import Capture
 from .choice import Choice, Rhythm, When
-from .client.outbox import Reading
+from .client.readings import Reading
 from .mapping import SkipReason
 from .names import Names
 from .selection import Formation
@@ -172,6 +172,11 @@ class Mirror:
 
     @callback
     def _take_snapshot(self, _now: datetime) -> None:
+        self.show_all()
+
+    @callback
+    def show_all(self) -> None:
+        """Send what all entities show now."""
         self._due |= dict.fromkeys(sorted(self.entity_ids))
         self._send_due_soon()
 

@@ -13,6 +13,7 @@ from .attributes import chosen_attributes, number_of_attribute, unit_of_attribut
 from .choice import Choice
 from .client.pace import Pace
 from .const import CONF_PREFIX, SUBENTRY_TYPE_MIRROR
+from .delivering import keeps_times
 from .mapping import SkipReason, number_of
 from .mends import Mends
 from .names import Names
@@ -77,6 +78,7 @@ class Preview:
         skipped: what is chosen and would not be sent.
         missing: chosen things that do not exist.
         is_mirroring: whether mirroring is switched on, or nothing is sent before it is.
+        is_in_bulk: whether one request takes many devices, as with a user's credential.
         devices: how many SensorVision devices the readings are of.
     """
 
@@ -85,6 +87,7 @@ class Preview:
     skipped: tuple[Skipped, ...]
     missing: tuple[str, ...]
     is_mirroring: bool = True
+    is_in_bulk: bool = False
     devices: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,8 +97,11 @@ class Preview:
 
     @property
     def round_s(self) -> float:
-        """Return how long it takes to post to each device once, in seconds."""
-        return self.devices * Pace().spacing_s
+        """Return how long it takes to post to each device once, in seconds.
+
+        It is 0 where nothing is posted to each by itself.
+        """
+        return 0 if self.is_in_bulk else self.devices * Pace().spacing_s
 
 
 async def preview(
@@ -192,6 +198,7 @@ async def _preview_all(
                 tuple(skipped),
                 selection.missing,
                 is_mirroring(entry),
+                keeps_times(entry.data),
             )
         )
         mirror_of = dict.fromkeys(entity_ids, mirror.title) | mirror_of

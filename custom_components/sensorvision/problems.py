@@ -12,6 +12,7 @@ from homeassistant.util import dt as dt_util
 from .client import Capabilities, ServerAge
 from .client.age import ANY_VARIABLE_SINCE, TOKENS_OWN_THEIR_DEVICES_SINCE
 from .client.delivery import Status
+from .client.outbox import Outbox
 from .const import DOMAIN
 from .names import UnitChange
 
@@ -136,6 +137,27 @@ class Problems:
                 "server_time": f"{now + timedelta(seconds=offset_s):%Y-%m-%d %H:%M:%S}",
             }
             self._show("clock_wrong", {"clock": placeholders})
+
+    @callback
+    def show_outbox(self, outbox: Outbox) -> None:
+        """Show what keeps readings from waiting safely."""
+        unwritable = {"outbox": {"reason": outbox.problem}} if outbox.problem else {}
+        self._show("outbox_unwritable", unwritable)
+        mishap = outbox.mishap
+        self._show(
+            "outbox_damaged",
+            {
+                "outbox": {
+                    "reason": mishap.reason,
+                    "file": mishap.kept_aside,
+                    "saved": str(mishap.saved),
+                }
+            }
+            if mishap
+            else {},
+        )
+        dropped = {"outbox": {"dropped": str(outbox.dropped)}} if outbox.dropped else {}
+        self._show("outbox_full", dropped)
 
     @callback
     def show_missing(self, missing: Iterable[Missing]) -> None:

@@ -25,7 +25,7 @@ from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.start import async_at_started
 
 from .choice import Choice
-from .client.outbox import Reading
+from .client.readings import Reading
 from .const import CONF_LEAVE_OUT, CONF_TARGET, SUBENTRY_TYPE_MIRROR
 from .mirror import Mirror
 from .names import Names

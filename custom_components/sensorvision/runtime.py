@@ -5,9 +5,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
-from homeassistant.const import CONF_URL
+from homeassistant.const import CONF_URL, EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import (
     CALLBACK_TYPE,
+    Event,
     HomeAssistant,
     callback,
 )
@@ -18,9 +19,11 @@ from homeassistant.helpers.storage import Store
 from .client import Sample
 from .client.delivery import Delivery, Pace, Status
 from .client.exceptions import raise_for
-from .client.outbox import Outbox, Reading
+from .client.outbox import CompleteOutbox
+from .client.readings import Reading
 from .connection import connection_of, open_client
 from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
+from .delivering import EntryOutbox, keeps_times, make_delivery
 from .details import Knowledge
 from .figures import Figures, count
 from .ledger import Ledger
@@ -60,10 +63,11 @@ class Runtime:
         entry: SensorVisionConfigEntry,
         stored_names: StoredNames | None,
         ledger: Ledger,
+        outbox: EntryOutbox,
         pace: Pace,
     ) -> None:
         """Prepare, and start nothing yet."""
-        self.outbox = Outbox()
+        self.outbox = outbox
         self._hass = hass
         self._entry = entry
         self._pace = pace
@@ -82,6 +86,7 @@ class Runtime:
         self._connection = connection_of(entry.data)
         self._delivery = self._make_delivery(Status())
         self._task: asyncio.Task[None] | None = None
+        self._is_shut_down = False
         self.is_mirroring = is_mirroring(entry)
 
     @property
@@ -113,17 +118,29 @@ class Runtime:
         self._start_delivery()
         self._resolver.start()
         self._removal.note()
+        # Home Assistant unloads no entry when it stops.
+        self._entry.async_on_unload(
+            self._hass.bus.async_listen(
+                EVENT_HOMEASSISTANT_FINAL_WRITE, self._shut_down
+            )
+        )
 
     async def stop(self) -> None:
         """Let go of everything that runs."""
-        self._resolver.stop()
         self.registration.stop()
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._shut_down()
         self._problems.clear()
         await self._store.async_save(self._names.as_stored())
         await self._ledger.save()
+
+    async def _shut_down(self, _event: Event | None = None) -> None:
+        """Capture and send nothing any more; what waits is on disk then."""
+        self._is_shut_down = True
+        self._resolver.stop()
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.outbox.close()
 
     @callback
     def entry_updated(self) -> None:
@@ -140,6 +157,10 @@ class Runtime:
     @callback
     def reconnect(self) -> None:
         """Begin to deliver anew, as the entry says now; nothing waiting is lost."""
+        if keeps_times(self._entry.data) is not isinstance(self.outbox, CompleteOutbox):
+            # Its readings are to wait in another way.
+            self._hass.config_entries.async_schedule_reload(self._entry.entry_id)
+            return
         self._connection = connection_of(self._entry.data)
         status = self.status.carried_over()
         if self._ledger.move(self._entry.data[CONF_URL]):
@@ -230,12 +251,13 @@ class Runtime:
             self._entry.data,
             details_of_new=self.registration.details_of_new,
         )
-        return Delivery(
+        return make_delivery(
             self._client,
             self.outbox,
-            self._entry.data[CONF_PREFIX],
+            self._entry.data,
+            self._pace,
             on_change=self._status_changed,
-            pace=self._pace,
+            on_replayed=self._replayed,
             status=status,
         )
 
@@ -274,7 +296,7 @@ class Runtime:
 
     @callback
     def _accept(self, readings: Iterable[Reading]) -> None:
-        if not self.is_mirroring:
+        if not self.is_mirroring or self._is_shut_down:
             return
         self.outbox.append(readings)
         self._delivery.notify()
@@ -284,12 +306,19 @@ class Runtime:
             self._store.async_delay_save(self._names.as_stored, _SAVE_NAMES_AFTER_S)
 
     @callback
+    def _replayed(self, _device_ids: frozenset[str]) -> None:
+        """Show everything as it is now, after what it was."""
+        for mirror in self.mirrors.values():
+            mirror.show_all()
+
+    @callback
     def _status_changed(self) -> None:
         if self.status.is_credential_refused:
             self._entry.async_start_reauth(self._hass)
         elif self.status.is_connected:
             self._end_reauth()
         self._problems.show_delivery(self.status)
+        self._problems.show_outbox(self.outbox)
         self.registration.status_changed(self._client, self.status)
         self._removal.offer(self.status)
         self._tell()

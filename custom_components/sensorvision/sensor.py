@@ -60,6 +60,21 @@ _DESCRIPTIONS = (
         value_of=lambda figures: figures.refused,
     ),
     FigureDescription(
+        key="dropped",
+        translation_key="dropped",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_of=lambda figures: figures.dropped,
+    ),
+    FigureDescription(
+        key="possible_duplicates",
+        translation_key="possible_duplicates",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_of=lambda figures: figures.possible_duplicates,
+    ),
+    FigureDescription(
         key="delivered",
         translation_key="delivered",
         state_class=SensorStateClass.TOTAL_INCREASING,

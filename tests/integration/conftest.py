@@ -19,8 +19,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 # Imported here, or the plugin's own folder of custom components is the one that is found.
 import custom_components.sensorvision
-from custom_components.sensorvision.client.delivery import Pace
 from custom_components.sensorvision.client.http import RetryPolicy
+from custom_components.sensorvision.client.pace import Pace
 from custom_components.sensorvision.const import CONF_PREFIX, DOMAIN
 from sandbox import Sandbox, Settings
 
@@ -58,6 +58,12 @@ def _our_integration(
     )
 
 
+@pytest.fixture
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
+    """Give each core a folder of its own, for what is written to disk."""
+    return hass_tmp_config_dir
+
+
 @pytest.fixture(autouse=True)
 def mock_zeroconf_resolver(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each core a resolver of its own, where the plugin lets all share one.
@@ -83,6 +89,8 @@ async def sandbox(hass: HomeAssistant) -> AsyncGenerator[Sandbox]:
     """
     async with Sandbox(SETTINGS) as sandbox:
         yield sandbox
+        # One may just be reloading.
+        await hass.async_block_till_done()
         for entry in hass.config_entries.async_entries(DOMAIN):
             if entry.state is ConfigEntryState.LOADED:
                 assert await hass.config_entries.async_unload(entry.entry_id)

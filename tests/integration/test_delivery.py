@@ -81,7 +81,7 @@ async def test_present_states_are_sent_once_at_the_start(
     house.entity("sensor.well", "5")
     hass.states.async_set("sensor.tank", "71")
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [70, 71])
-    assert entry.runtime_data.status.delivered == 2
+    await until(lambda: entry.runtime_data.status.delivered == 2)
 
 
 async def test_states_without_a_number_are_skipped_and_counted(

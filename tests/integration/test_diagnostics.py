@@ -83,6 +83,8 @@ async def test_everything_that_a_fault_may_lie_in_is_there(
         "delivered": 1,
         "waiting": 0,
         "superseded": 0,
+        "dropped": 0,
+        "possible_duplicates": 0,
         "refused": 0,
         "oldest_waiting_s": 0,
     }

@@ -22,6 +22,7 @@ MIRRORING = "switch.sensorvision_mirroring"
 NOISY = {
     "sensor.sensorvision_delivered",
     "sensor.sensorvision_superseded",
+    "sensor.sensorvision_possible_duplicates",
     "sensor.sensorvision_oldest_waiting",
     "sensor.sensorvision_round_trip_time",
 }
@@ -58,6 +59,7 @@ async def test_entry_has_a_service_with_its_entities(
         "event.sensorvision_delivery": False,
         MIRRORING: False,
         "sensor.sensorvision_waiting": False,
+        "sensor.sensorvision_dropped": False,
         "sensor.sensorvision_refused": False,
         **dict.fromkeys(NOISY, True),
     }

@@ -260,5 +260,7 @@ async def test_whole_way_from_the_form_to_removal_is_quiet_and_keeps_the_secret(
         record.getMessage()
         for record in caplog.records
         if record.levelno >= logging.WARNING
+        # It says of a busy machine that it is slow.
+        and record.name != "asyncio"
         and "has not been tested by Home Assistant" not in record.getMessage()
     ]

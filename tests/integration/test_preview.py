@@ -23,7 +23,7 @@ from custom_components.sensorvision.preview import (
 )
 from sandbox import Sandbox
 
-from .conftest import SetUp
+from .conftest import ALICE, SetUp
 from .house import House, add_mirror, mirror, mirror_of, numbers, until
 
 _ALL: dict[str, Any] = {"more": {"domains": ["sensor", "light", "climate", "cover"]}}
@@ -301,3 +301,13 @@ async def test_big_choice_holds_nobody_up(hass: HomeAssistant, set_up: SetUp) ->
     assert turns >= 20
     # A tenth of a second for each post, and a little to be on the safe side.
     assert 200 <= found.round_s <= 220
+
+
+async def test_many_devices_are_one_request_for_a_user(
+    hass: HomeAssistant, set_up: SetUp
+) -> None:
+    hass.states.async_set("sensor.tank", "70")
+    entry = await set_up(**ALICE)
+    choice = Choice.of({"target": {"entity_id": ["sensor.tank"]}})
+    found = await preview(hass, entry, choice)
+    assert (found.devices, found.round_s) == (1, 0)

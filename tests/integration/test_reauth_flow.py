@@ -263,6 +263,7 @@ async def test_device_token_can_be_replaced_by_a_user_key_and_back(
         await hass.config_entries.flow.async_configure(
             flow["flow_id"], {CONF_API_KEY: key}
         )
+        await hass.async_block_till_done()
         await until(lambda: entry.runtime_data.status.is_connected)
         kinds.append((entry.data[CONF_API_KEY], entry.data[CONF_CREDENTIAL]))
     assert kinds == [(ALICE_KEY, USER_KEY), (TOKEN, DEVICE_TOKEN)]

@@ -111,6 +111,7 @@ async def test_credential_changes_its_kind_or_stays(
         done = await _change(hass, entry, rest | entered)
         assert done["reason"] == "reconfigure_successful"
         assert entry.data == rest | stored | {CONF_PREFIX: PREFIX}
+        await hass.async_block_till_done()
         await until(lambda: entry.runtime_data.status.is_connected)
     for secret in (TOKEN, ALICE_KEY, ALICE_PASSWORD):
         assert secret not in caplog.text

@@ -342,14 +342,14 @@ async def test_restart_asks_for_nothing_that_was_told(
 async def test_device_that_was_deleted_on_the_server_is_named_again(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, kitchen: dr.DeviceEntry
 ) -> None:
-    """The next reading makes it, as if it were the first."""
+    """The next start makes it, as if it were the first time."""
     entry = await set_up(mirror(device_id=[kitchen.id]), **ALICE)
     await until(lambda: _variables(sandbox, "home.window") == TOLD_OF_VARIABLES)
     await until(_is_done(entry))
     device = sandbox.store.device("home.window")
     assert device
     sandbox.store.delete_device(device)
-    hass.states.async_set("sensor.heat", "22", {"unit_of_measurement": "°C"})
+    assert await hass.config_entries.async_reload(entry.entry_id)
     await until(lambda: _variables(sandbox, "home.window") == TOLD_OF_VARIABLES)
     assert _device(sandbox, "home.window") == TOLD
 

@@ -246,6 +246,8 @@ async def test_flush_sends_what_waits_and_status_says_so(
         "delivered": 1,
         "waiting": 0,
         "superseded": 0,
+        "dropped": 0,
+        "possible_duplicates": 0,
         "refused": 0,
         "oldest_waiting_s": 0,
     }

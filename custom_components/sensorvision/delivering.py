@@ -1,0 +1,100 @@
+"""Choose how an entry's readings wait, and how they are brought to its server."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from homeassistant.const import CONF_USERNAME
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.loader import async_get_integration
+
+from .client import USER_KEY, AsyncSensorVisionClient
+from .client.bulk import BulkDelivery
+from .client.delivery import Delivery
+from .client.outbox import CompleteOutbox, NewestOutbox
+from .client.pace import Pace
+from .client.posting import PostingDelivery
+from .client.status import Status
+from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN
+
+type EntryOutbox = CompleteOutbox | NewestOutbox
+
+
+def keeps_times(data: Mapping[str, Any]) -> bool:
+    """Tell whether the server takes readings with their times from an entry."""
+    return CONF_USERNAME in data or data.get(CONF_CREDENTIAL) == USER_KEY
+
+
+async def open_outbox(
+    hass: HomeAssistant, entry_id: str, data: Mapping[str, Any]
+) -> EntryOutbox:
+    """Return the outbox of an entry, with what was left in it.
+
+    Args:
+        hass: in whose storage folder its file is.
+        entry_id: of the entry.
+        data: of the entry.
+    """
+    integration = await async_get_integration(hass, DOMAIN)
+    kind = CompleteOutbox if keeps_times(data) else NewestOutbox
+    path = str(outbox_path(hass, entry_id))
+    outbox = kind(path, version=str(integration.version))
+    opening = asyncio.ensure_future(outbox.open())
+    try:
+        await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        # Or nobody could open the file again.
+        await opening
+        await outbox.close()
+        raise
+    return outbox
+
+
+def outbox_path(hass: HomeAssistant, entry_id: str) -> Path:
+    """Return the file of an entry's outbox."""
+    return Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry_id}.outbox"))
+
+
+def remove_outbox(path: Path) -> None:
+    """Delete an outbox's file, with all that lies beside it."""
+    for part in path.parent.glob(f"{path.name}*"):
+        part.unlink()
+
+
+def make_delivery(
+    client: AsyncSensorVisionClient,
+    outbox: EntryOutbox,
+    data: Mapping[str, Any],
+    pace: Pace,
+    *,
+    on_change: Callable[[], None],
+    on_replayed: Callable[[frozenset[str]], None],
+    status: Status | None,
+) -> Delivery:
+    """Return what brings readings to the server, in the way that the outbox is for.
+
+    Args:
+        client: connects to the server.
+        outbox: of the same entry.
+        data: of the entry.
+        pace: how fast to send.
+        on_change: see `Delivery`.
+        on_replayed: see `BulkDelivery`.
+        status: what became of readings before, or None.
+    """
+    prefix = data[CONF_PREFIX]
+    if isinstance(outbox, CompleteOutbox):
+        return BulkDelivery(
+            client,
+            outbox,
+            prefix,
+            on_change=on_change,
+            on_replayed=on_replayed,
+            pace=pace,
+            status=status,
+        )
+    return PostingDelivery(
+        client, outbox, prefix, on_change=on_change, pace=pace, status=status
+    )
