@@ -1,0 +1,1 @@
+"""What is promised of readings, shown to be so: `scripts/prove NAME`."""

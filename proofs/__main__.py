@@ -1,0 +1,36 @@
+"""``python -m proofs NAME``: run one of the proofs."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from types import ModuleType
+
+# Each describes its command line by `add_arguments`, and `run` returns a verdict.
+_PROOFS: dict[str, ModuleType] = {}
+
+
+async def _run(options: argparse.Namespace) -> int:
+    """Run the proof that is named, and return its exit code."""
+    if task := asyncio.current_task():
+        # However it is ended, the processes that it has started end with it.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    verdict = await _PROOFS[options.name].run(options)
+    verdict.print(options.name)
+    return 0 if verdict.holds else 1
+
+
+def main() -> int:
+    """Read the command line, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/prove", description=__doc__)
+    names = parser.add_subparsers(dest="name", required=True)
+    for name, proof in _PROOFS.items():
+        summary = (proof.__doc__ or "").partition("\n")[0]
+        proof.add_arguments(
+            names.add_parser(name, help=summary, description=proof.__doc__)
+        )
+    return asyncio.run(_run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
