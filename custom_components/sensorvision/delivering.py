@@ -13,11 +13,14 @@ from homeassistant.loader import async_get_integration
 from .client import USER_KEY, AsyncSensorVisionClient
 from .client.bulk import BulkDelivery
 from .client.delivery import Delivery
+from .client.limits import Limits
 from .client.outbox import CompleteOutbox, NewestOutbox
 from .client.pace import Pace
 from .client.posting import PostingDelivery
 from .client.status import Status
 from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN
+
+LIMITS = Limits()
 
 type EntryOutbox = CompleteOutbox | NewestOutbox
 
@@ -40,7 +43,7 @@ async def open_outbox(
     integration = await async_get_integration(hass, DOMAIN)
     kind = CompleteOutbox if keeps_times(data) else NewestOutbox
     path = str(outbox_path(hass, entry_id))
-    outbox = kind(path, version=str(integration.version))
+    outbox = kind(path, LIMITS, str(integration.version))
     opening = asyncio.ensure_future(outbox.open())
     try:
         await asyncio.shield(opening)

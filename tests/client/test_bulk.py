@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 import datetime as dt
 from pathlib import Path
+import shutil
 import time
 
 import pytest
@@ -193,6 +194,7 @@ async def test_what_was_not_sent_is_sent_by_the_next_process(
     async with living(sandbox, path) as house:
         assert len(house.outbox) == 300
         await house.settled()
+        assert house.status.possible_duplicates == 0
     assert stored(sandbox, "dev-a", "a") == points(300)
 
 
@@ -205,6 +207,30 @@ async def test_lost_answer_is_counted_as_a_possible_duplicate(sandbox: Sandbox) 
         assert house.status.possible_duplicates == 3
     values = stored(sandbox, "dev-a", "a")
     assert values == [*points(3), *points(3)]
+
+
+def _copy(folder: Path) -> None:
+    for part in folder.glob("outbox*"):
+        shutil.copy(part, folder / part.name.replace("outbox", "copy"))
+
+
+async def test_reading_of_a_process_that_crashed_is_counted_as_a_possible_duplicate(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """And so is one of an old copy of the file, whatever was sent since."""
+    async with living(sandbox, tmp_path / "outbox") as house:
+        await eventually(lambda: house.status.is_connected)
+        sandbox.faults.set("http_503")
+        house.report("dev-a", "a", *points(3))
+        await house.outbox.commit()
+        _copy(tmp_path)
+        sandbox.faults.clear()
+        await house.settled()
+        assert house.status.possible_duplicates == 0
+    async with living(sandbox, tmp_path / "copy") as house:
+        await house.settled()
+        assert house.status.possible_duplicates == 3
+    assert stored(sandbox, "dev-a", "a") == [*points(3), *points(3)]
 
 
 async def test_poison_is_set_aside_and_the_rest_delivered(sandbox: Sandbox) -> None:

@@ -200,6 +200,7 @@ class BulkDelivery(Delivery):
             batch = Batch(entries)
             for entry in entries:
                 self._suspects.pop(entry.id, None)
+            self.status.possible_duplicates += self._outbox.doubtful(batch)
             await self._outbox.confirm(batch)
             self._delivered(batch)
         elif result.kind == protocol.WRONG_DEVICE:

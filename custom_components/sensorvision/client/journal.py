@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import sqlite3
 import time
 from typing import Any, Collection, Iterable, Iterator
@@ -29,6 +29,7 @@ _SCHEMA = [
     ),
     "CREATE TABLE milestone (run_s REAL NOT NULL, last_id INTEGER NOT NULL)",
     "CREATE TABLE last_writer (version TEXT NOT NULL)",
+    "CREATE TABLE user (is_at_work INTEGER NOT NULL)",
 ]
 
 _MAX_LOG_BYTES = 4 * 1024 * 1024
@@ -50,6 +51,10 @@ class Journal:
     Args:
         path: the file, which is made if there is none.
         version: of this software; what another one has set aside waits again, once.
+
+    Attributes:
+        was_left_open: whether nobody has closed it, as after a crash, or in a copy that
+            was made while it was in use.
 
     Raises:
         sqlite3.OperationalError: the file can't be read or written now.
@@ -91,6 +96,8 @@ class Journal:
                 for statement in _SCHEMA:
                     execute(statement)
                 execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        self.was_left_open = self._all("SELECT * FROM user") == [(True,)]
+        self._note_use(is_at_work=True)
         self._learn(self._all("SELECT id, device_id, variable FROM address"))
         [earlier_s] = execute("SELECT max(run_s) FROM milestone").fetchone()
         self._milestone_s = earlier_s or 0.0
@@ -124,7 +131,14 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; it is whole at any time without that, too."""
+        self._note_use(is_at_work=False)
         self._db.close()
+
+    def _note_use(self, *, is_at_work: bool) -> None:
+        """Note whether the file is in use, unless there is no room for that."""
+        with suppress(sqlite3.DatabaseError), self._transaction():
+            self._db.execute("DELETE FROM user")
+            self._db.execute("INSERT INTO user VALUES (?)", (is_at_work,))
 
     def write(
         self,

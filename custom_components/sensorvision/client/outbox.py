@@ -70,6 +70,10 @@ class Outbox(ABC):
         """Write down what waits, now."""
         await self._spool.commit()
 
+    def doubtful(self, batch: Batch) -> int:
+        """Return how many readings an earlier process may have sent as well."""
+        return sum(entry.id <= self._spool.doubtful_until for entry in batch.entries)
+
     async def dead_letters(self) -> list[DeadLetter]:
         """Return what the server did not want, the oldest first."""
         return await self._spool.dead_letters()

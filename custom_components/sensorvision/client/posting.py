@@ -112,6 +112,7 @@ class PostingDelivery(Delivery):
             return await self._suspect(device_id, batch, answer)
         error = error_of(answer)
         if error is None:
+            self.status.possible_duplicates += self._outbox.doubtful(batch)
             await self._outbox.confirm(batch)
             self._delivered(batch)
             return True

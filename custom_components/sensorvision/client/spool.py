@@ -42,6 +42,8 @@ class Spool:
 
     Attributes:
         dropped: how many readings were dropped to keep the limits.
+        doubtful_until: up to this id, an earlier process may have sent a reading and not
+            come to note it.
         file: the file, which knows what became of it.
     """
 
@@ -54,6 +56,7 @@ class Spool:
         held: Callable[[], dict[int, Entry]],
     ) -> None:
         self.dropped = 0
+        self.doubtful_until = 0
         self.file = File(path, version)
         self._limits = limits or Limits()
         self._held = held
@@ -162,6 +165,9 @@ class Spool:
             await self.file.open()
             self._openings = self.file.openings
             await self._count_anew()
+            was_left_open = await self._attempt(lambda journal: journal.was_left_open)
+            if was_left_open or self.file.mishap:
+                self.doubtful_until = self._last_id
             self._is_open = True
 
     async def _close(self) -> None:

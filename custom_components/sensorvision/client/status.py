@@ -26,7 +26,7 @@ class Status:
         round_trip_s: how long the last post that was answered took, in seconds, or None.
         refused: how many readings the server has refused for good.
         possible_duplicates: how many were sent again although the server may have
-            stored them, because its answer was lost.
+            stored them, because its answer was lost, or the process that sent them.
         accepted_devices: ids of the devices whose readings the server has accepted.
         accepted_variables: likewise by device id and variable.
         refused_devices: what the server said, by id of the device that it refuses.
