@@ -4,6 +4,7 @@ Numbers keep the text they were written with, because what they become depends o
 they stand: some go through a double, some stay exact.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 import json
 import re
@@ -81,6 +82,9 @@ def read(body: bytes) -> Json:
 def _decode(body: bytes) -> str:
     """Decode the body; what follows the value may be undecodable."""
     encoding = json.detect_encoding(body)
+    if body.startswith(BOM_UTF8):
+        # Or the place of an error would be told without it.
+        body, encoding = body.removeprefix(BOM_UTF8), "utf-8"
     try:
         return body.decode(encoding)
     except UnicodeDecodeError as err:

@@ -171,6 +171,10 @@ def _stored(sandbox: Sandbox, device_id: str) -> dict[str, int]:
 @example(b'{"a":"0e2147483647","b":"1e-2147483647","c":"1e00000000000002"}')
 @example(b'{"a":"1e2147483648"}')
 @example(b'{"a":"0.1e-2147483647"}')
+@example(b"\xef\xbb\xbf{}\xff\xfe")
+@example(b'\xef\xbb\xbf{"a":1}\xff')
+@example(b'\xef\xbb\xbf{"a":"\xff"}')
+@example(b'\xef\xbb\xbf\xef\xbb\xbf{"a":1}\xff')
 @given(body=_bodies)
 async def test_random_bodies_are_judged_alike(
     open_sandbox: Sandbox, body: bytes
