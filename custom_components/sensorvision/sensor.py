@@ -23,12 +23,19 @@ from .throttle import Throttle
 
 PARALLEL_UPDATES = 0
 
+# A new state for every post would fill the recorder.
+_INTERVAL_S = 30
+
+# A time has neither unit nor state class, so the logbook lists each of its states.
+_SELDOM_S = 5 * 60
+
 
 @dataclass(frozen=True, kw_only=True)
 class FigureDescription(SensorEntityDescription):
     """A sensor and the figure that it shows."""
 
     value_of: Callable[[Figures], float | datetime | None]
+    interval_s: int = _INTERVAL_S
 
 
 def _last_delivered(figures: Figures) -> datetime | None:
@@ -44,6 +51,7 @@ _DESCRIPTIONS = (
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
         value_of=_last_delivered,
+        interval_s=_SELDOM_S,
     ),
     FigureDescription(
         key="waiting",
@@ -122,9 +130,13 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add a sensor for each figure."""
-    throttle = Throttle(hass, entry)
+    throttles = {
+        interval_s: Throttle(hass, entry, interval_s)
+        for interval_s in (_INTERVAL_S, _SELDOM_S)
+    }
     async_add_entities(
-        FigureSensor(entry, description, throttle) for description in _DESCRIPTIONS
+        FigureSensor(entry, description, throttles[description.interval_s])
+        for description in _DESCRIPTIONS
     )
 
 

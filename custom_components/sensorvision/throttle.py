@@ -12,27 +12,33 @@ from .runtime import SensorVisionConfigEntry
 
 _LOGGER = logging.getLogger(__name__)
 
-# A new state for every post would fill the recorder.
-_INTERVAL_S = 30
-
 # What waits grows in number and age, though nothing becomes of it.
 _WAITING_INTERVAL = timedelta(minutes=1)
 
 
 class Throttle:
-    """Tell all listeners at once, every half minute at the most.
+    """Tell all listeners at once, and then not again for a while.
 
     The first delivery, and that the server has gone or returned, is told at once: a
-    person may be waiting for it. As long as readings wait, all is told every minute.
+    person may be waiting for it. As long as readings wait, all is told every minute, or
+    when the while is over.
     """
 
-    def __init__(self, hass: HomeAssistant, entry: SensorVisionConfigEntry) -> None:
-        """Follow the status until the entry is unloaded."""
+    def __init__(
+        self, hass: HomeAssistant, entry: SensorVisionConfigEntry, interval_s: int
+    ) -> None:
+        """Follow the status until the entry is unloaded.
+
+        Args:
+            hass: whose time it is.
+            entry: whose status to follow.
+            interval_s: how long a while is.
+        """
         self._runtime = entry.runtime_data
         self._listeners: list[Callable[[], None]] = []
         self._awaited = self._awaited_now()
         self._debouncer = Debouncer(
-            hass, _LOGGER, cooldown=_INTERVAL_S, immediate=True, function=self._tell
+            hass, _LOGGER, cooldown=interval_s, immediate=True, function=self._tell
         )
         entry.async_on_unload(self._debouncer.async_shutdown)
         entry.async_on_unload(self._runtime.add_listener(self._status_changed))
@@ -60,7 +66,7 @@ class Throttle:
     @callback
     def _minute_passed(self, _now: datetime) -> None:
         if self._runtime.outbox:
-            self._tell()
+            self._debouncer.async_schedule_call()
 
     @callback
     def _tell(self) -> None:

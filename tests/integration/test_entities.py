@@ -131,10 +131,10 @@ async def test_connectivity_is_written_only_when_it_changes(
     assert same.last_reported == state.last_reported
 
 
-async def test_last_delivery_is_shown_at_once_and_then_every_half_minute(
+async def test_last_delivery_is_shown_at_once_and_then_every_five_minutes(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
 ) -> None:
-    """A state for each delivery would fill the recorder."""
+    """The logbook lists each state of a time."""
     house.entity("sensor.tank", "70")
     entry = await set_up(mirror(entity_id=["sensor.tank"]))
     status = entry.runtime_data.status
@@ -147,16 +147,38 @@ async def test_last_delivery_is_shown_at_once_and_then_every_half_minute(
     hass.states.async_set("sensor.tank", "72")
     await until(lambda: status.delivered == 3)
     later = status.last_delivered + 100
-    # So that the second is another one, as it would be after half a minute.
+    # So that the second is another one, as it would be after five minutes.
     status.last_delivered = later
     assert _state(hass, LAST_DELIVERED) == first
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=29))
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=299))
     await hass.async_block_till_done()
     assert _state(hass, LAST_DELIVERED) == first
-    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=31))
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=301))
     await hass.async_block_till_done()
     second = datetime.fromisoformat(_state(hass, LAST_DELIVERED))
     assert second.timestamp() == int(later)
+
+
+async def test_last_delivery_is_shown_at_once_when_the_server_goes_or_returns(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """Whoever looks then wants to know since when, and that it goes on."""
+    house.entity("sensor.tank", "70")
+    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    status = entry.runtime_data.status
+    await until(lambda: _state(hass, LAST_DELIVERED) != "unknown")
+    gone = status.last_delivered + 100
+    # So that the second is another one.
+    status.last_delivered = gone
+    sandbox.faults.set("http_503")
+    hass.states.async_set("sensor.tank", "71")
+    await until(lambda: status.is_connected is False)
+    shown = datetime.fromisoformat(_state(hass, LAST_DELIVERED))
+    assert shown.timestamp() == int(gone)
+    sandbox.faults.clear()
+    await until(lambda: status.delivered == 2)
+    shown = datetime.fromisoformat(_state(hass, LAST_DELIVERED))
+    assert abs(shown - datetime.now(UTC)) < timedelta(seconds=9)
 
 
 async def test_last_delivery_outlasts_a_new_credential(
