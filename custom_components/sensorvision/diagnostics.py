@@ -18,6 +18,7 @@ from yarl import URL
 
 from .client.delivery import Status
 from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN
+from .figures import refused_readings
 from .problems import shown_age
 from .runtime import Runtime, SensorVisionConfigEntry
 
@@ -44,6 +45,8 @@ async def async_get_config_entry_diagnostics(
     }
     if entry.state is ConfigEntryState.LOADED:
         found |= _running(entry, entry.runtime_data)
+        outbox = entry.runtime_data.outbox
+        found["refused_readings"] = await refused_readings(outbox)
     secrets = _secrets(entry.data)
     return {key: _scrubbed(value, secrets) for key, value in found.items()}
 

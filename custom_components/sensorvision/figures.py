@@ -1,7 +1,11 @@
 """Count what became of the readings of a config entry."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+import sys
 import time
+
+from homeassistant.util.json import JsonObjectType
 
 from .client.delivery import Status
 from .client.outbox import Outbox
@@ -51,3 +55,24 @@ def count(status: Status, outbox: Outbox) -> Figures:
         round_trip_s=status.round_trip_s,
         last_delivered=status.last_delivered,
     )
+
+
+async def refused_readings(
+    outbox: Outbox, limit: int = sys.maxsize
+) -> list[JsonObjectType]:
+    """Return the readings that were set aside, as JSON can hold them.
+
+    Args:
+        outbox: that has set them aside.
+        limit: how many of the last ones at the most.
+    """
+    return [
+        {
+            "device": letter.reading.device_id,
+            "variable": letter.reading.variable,
+            "value": letter.reading.value,
+            "time": datetime.fromtimestamp(letter.reading.time, UTC).isoformat(),
+            "reason": letter.reason,
+        }
+        for letter in (await outbox.dead_letters())[-limit:]
+    ]

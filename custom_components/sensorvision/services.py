@@ -23,6 +23,7 @@ import voluptuous as vol
 from .choice import Choice
 from .client import CapabilityError, SensorVisionError, ValidationError
 from .const import CONF_TARGET, DOMAIN, SUBENTRY_TYPE_MIRROR
+from .figures import refused_readings
 from .mirror_flow import NEW_MIRROR
 from .preview import Preview, Row, Skipped, preview, preview_mirrors
 from .problems import shown_age
@@ -32,6 +33,7 @@ ATTR_MIRROR: Final = "mirror"
 ATTR_VARIABLES: Final = "variables"
 
 _CLOCK_LEEWAY = timedelta(minutes=1)
+_MAX_REFUSED_SHOWN = 100
 
 _ENTRY = {vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string}
 
@@ -126,6 +128,9 @@ async def _status(call: ServiceCall) -> ServiceResponse:
     runtime = _entry_of(call).runtime_data
     capabilities = runtime.status.capabilities
     figures = asdict(runtime.figures)
+    for key in ("oldest_waiting_s", "round_trip_s"):
+        if figures[key] is not None:
+            figures[key] = round(figures[key], 3)
     if (last_delivered := figures.pop("last_delivered")) is not None:
         last_delivered = dt_util.utc_from_timestamp(last_delivered).isoformat()
     return {
@@ -136,6 +141,7 @@ async def _status(call: ServiceCall) -> ServiceResponse:
         "server": shown_age(runtime.status.age),
         "last_delivered": last_delivered,
         **figures,
+        "refused_readings": await refused_readings(runtime.outbox, _MAX_REFUSED_SHOWN),
     }
 
 

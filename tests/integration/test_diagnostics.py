@@ -12,6 +12,7 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.components.diagnostics import (
@@ -20,6 +21,7 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.sensorvision.client import ACCOUNT
+from custom_components.sensorvision.client.readings import Reading
 from custom_components.sensorvision.const import CONF_CREDENTIAL
 from custom_components.sensorvision.diagnostics import (
     async_get_config_entry_diagnostics,
@@ -88,6 +90,7 @@ async def test_everything_that_a_fault_may_lie_in_is_there(
         "refused": 0,
         "oldest_waiting_s": 0,
     }
+    assert found["refused_readings"] == []
     assert found["registration"] == {
         "told": {"devices": 0, "variables": 0},
         "due": 0,
@@ -139,6 +142,11 @@ async def test_what_the_server_refuses_is_there_in_its_words(
     [refused] = found["status"]["refused_variables"]
     assert (refused["device"], refused["variable"]) == ("home.meter", "load")
     assert refused["message"]
+    [reading] = found["refused_readings"]
+    assert (reading["device"], reading["variable"]) == ("home.meter", "load")
+    assert reading["value"] == 100
+    assert dt_util.parse_datetime(reading["time"])
+    assert reading["reason"] == refused["message"]
     assert found["figures"]["waiting"] == 1
 
 
@@ -159,9 +167,15 @@ async def test_no_secret_is_in_it_wherever_it_stands(
     status.problem = f"The server said {PASSWORD}"
     status.refused_devices[TOKEN] = f"{TOKEN} is unknown"
     status.refused_variables["home.tank", "tank"] = TOKEN
+    outbox = entry.runtime_data.outbox
+    outbox.append([Reading("home.tank", "tank", 1, time=0)])
+    batch = await outbox.take("home.tank")
+    assert batch
+    await outbox.set_aside(batch, f"{TOKEN} can't do that")
     text = json.dumps(await _diagnostics(hass, hass_client, entry))
     assert "Water" not in text
     assert "The server said **REDACTED**" in text
+    assert "**REDACTED** can't do that" in text
     for secret in (TOKEN, TOKEN.upper(), PASSWORD):
         assert secret not in text
 

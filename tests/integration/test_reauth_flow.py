@@ -320,6 +320,24 @@ async def test_key_that_is_ignored_is_told_from_a_wrong_one(
     assert done["reason"] == "reauth_successful"
 
 
+async def test_question_comes_once_a_form_for_the_connection_is_closed(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """Home Assistant asks nothing while one is open; the next refusal asks again."""
+    entry = await set_up()
+    status = entry.runtime_data.status
+    await until(lambda: status.is_connected)
+    form = await entry.start_reconfigure_flow(hass)
+    _set_token(sandbox, NEW_TOKEN)
+    entry.runtime_data.flush()
+    await until(lambda: status.is_credential_refused)
+    tried = len(sandbox.requests)
+    await until(lambda: len(sandbox.requests) > tried)
+    assert not _reauth_flows(hass)
+    hass.config_entries.flow.async_abort(form["flow_id"])
+    await until(lambda: _reauth_flows(hass))
+
+
 async def test_question_goes_away_when_the_server_accepts_the_token_again(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
 ) -> None:

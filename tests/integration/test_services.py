@@ -13,6 +13,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
+from custom_components.sensorvision.client.readings import Reading
 from custom_components.sensorvision.const import DOMAIN
 from sandbox import Sandbox
 
@@ -250,6 +251,46 @@ async def test_flush_sends_what_waits_and_status_says_so(
         "possible_duplicates": 0,
         "refused": 0,
         "oldest_waiting_s": 0,
+        "refused_readings": [],
+    }
+
+
+async def test_status_rounds_seconds_to_thousandths(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, house: House
+) -> None:
+    """Nobody reads sixteen digits."""
+    house.entity("sensor.tank", "70")
+    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    await until(lambda: entry.runtime_data.status.delivered == 1)
+    sandbox.faults.set("http_503")
+    seconds_ago = dt_util.utcnow().timestamp() - 5.123456
+    hass.states.async_set("sensor.tank", "71", timestamp=seconds_ago)
+    await until(lambda: entry.runtime_data.outbox)
+    status = await _status(hass, entry)
+    assert 5.123 <= status["oldest_waiting_s"] < 15
+    for key in ("oldest_waiting_s", "round_trip_s"):
+        assert status[key] == round(status[key], 3)
+
+
+@pytest.mark.usefixtures("sandbox")
+async def test_status_shows_the_last_readings_that_were_refused(
+    hass: HomeAssistant, set_up: SetUp
+) -> None:
+    """A hundred at the most, with the time of each and the server's reason."""
+    entry = await set_up()
+    outbox = entry.runtime_data.outbox
+    outbox.append(Reading("home.tank", f"v{n}", n, time=n) for n in range(101))
+    batch = await outbox.take("home.tank")
+    assert batch
+    await outbox.set_aside(batch, "No such number")
+    shown = (await _status(hass, entry))["refused_readings"]
+    assert [refused["value"] for refused in shown] == list(range(1, 101))
+    assert shown[-1] == {
+        "device": "home.tank",
+        "variable": "v100",
+        "value": 100,
+        "time": "1970-01-01T00:01:40+00:00",
+        "reason": "No such number",
     }
 
 
