@@ -18,6 +18,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import SelectSelector
+from homeassistant.helpers.translation import async_get_translations
 import pytest
 
 from custom_components import sensorvision
@@ -34,7 +35,8 @@ from .conftest import ALICE, SetUp
 from .house import mirror, until
 
 FOLDER = Path(sensorvision.__file__).parent
-TEXTS: dict[str, Any] = json.loads((FOLDER / "translations" / "en.json").read_text())
+TRANSLATIONS = FOLDER / "translations"
+TEXTS: dict[str, Any] = json.loads((TRANSLATIONS / "en.json").read_text())
 CONFIG: dict[str, Any] = TEXTS["config"]
 MIRROR: dict[str, Any] = TEXTS["config_subentries"][SUBENTRY_TYPE_MIRROR]
 
@@ -72,22 +74,125 @@ def _placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-ALL = list(_walk(TEXTS))
+def _by_path(texts: dict[str, Any]) -> dict[str, str]:
+    return {".".join(path): text for path, text in _walk(texts)}
 
 
-@pytest.mark.parametrize(("path", "text"), ALL, ids=[".".join(path) for path, _ in ALL])
-def test_text_keeps_the_rules_of_home_assistant(
-    path: tuple[str, ...], text: str
-) -> None:
+def _texts_in(language: str) -> dict[str, str]:
+    return _by_path(json.loads((TRANSLATIONS / f"{language}.json").read_text()))
+
+
+ENGLISH = _by_path(TEXTS)
+
+# By what the frontend calls the menu item of an entry in each of them.
+RECONFIGURE = {
+    "en": "Reconfigure",
+    "de": "Neu konfigurieren",
+    "es": "Reconfigurar",
+    "fr": "Reconfigurer",
+    "nl": "Herconfigureer",
+    "pt-BR": "Reconfigurar",
+}
+LANGUAGES = sorted(RECONFIGURE.keys() & {file.stem for file in TRANSLATIONS.iterdir()})
+in_every_language = pytest.mark.parametrize("language", LANGUAGES)
+
+# Names of our own that texts cite, by where they are.
+_CITED = (
+    "entity.switch.mirroring.name",
+    "config_subentries.mirror.step.user.sections.more.name",
+)
+_MAY_BE_AS_IN_ENGLISH_WORDS = 3
+
+
+def test_languages_are_those_that_the_guide_promises() -> None:
+    """And no other file is beside theirs."""
+    assert {file.name for file in TRANSLATIONS.iterdir()} <= {
+        f"{language}.json" for language in RECONFIGURE
+    }
+    assert "en" in LANGUAGES
+
+
+@in_every_language
+def test_texts_keep_the_rules_of_home_assistant(language: str) -> None:
     """As hassfest has them for custom integrations."""
-    assert all(re.fullmatch(r"[a-z0-9-_]+", key) for key in path)
-    assert text
-    assert text == text.strip()
-    assert not re.search(r"<\w|</", text), "HTML"
-    assert not re.search(r"https?://|www\.", text), "URL"
-    assert not _PLACEHOLDER_IN_QUOTES.search(text)
-    assert all(name.isidentifier() for name in _placeholders(text))
-    assert "[%key:" not in text
+    for path, text in _texts_in(language).items():
+        assert re.fullmatch(r"[a-z0-9-_.]+", path)
+        assert text, path
+        assert text == text.strip(), path
+        assert not re.search(r"<\w|</", text), f"HTML in {path}"
+        assert not re.search(r"https?://|www\.", text), f"URL in {path}"
+        assert not _PLACEHOLDER_IN_QUOTES.search(text), path
+        assert all(name.isidentifier() for name in _placeholders(text)), path
+        assert "[%key:" not in text, path
+
+
+@in_every_language
+def test_every_language_has_the_texts_of_english_in_their_order(language: str) -> None:
+    """So that none is shown in English, and that files can be laid side by side."""
+    texts = _texts_in(language)
+    assert not ENGLISH.keys() - texts.keys(), "missing"
+    assert not texts.keys() - ENGLISH.keys(), "not in English"
+    assert list(texts) == list(ENGLISH)
+
+
+@in_every_language
+def test_every_language_fills_in_and_marks_the_same(language: str) -> None:
+    """A translation that lacks a placeholder would be replaced by the English."""
+    texts = _texts_in(language)
+    for path, english in ENGLISH.items():
+        text = texts[path]
+        assert _placeholders(text) == _placeholders(english), path
+        for mark in ("**", "\n", "\n- ", "|"):
+            assert text.count(mark) == english.count(mark), (path, mark)
+        for name in re.findall(r"\S*[a-z*]_[a-z*]\S*", english):
+            assert name.rstrip(".,") in text, path
+
+
+@in_every_language
+def test_what_a_text_cites_is_called_so_where_it_is_shown(language: str) -> None:
+    """Or nobody finds it."""
+    texts = _texts_in(language)
+    cited = {ENGLISH[path]: texts[path] for path in _CITED}
+    cited[RECONFIGURE["en"]] = RECONFIGURE[language]
+    for name, translated in cited.items():
+        citing = [
+            path
+            for path, english in ENGLISH.items()
+            if re.search(rf"\*\*{name}\b|\bunder {name}\b", english)
+        ]
+        assert citing, name
+        for path in citing:
+            assert translated in texts[path], path
+
+
+@pytest.mark.parametrize(
+    "language", [language for language in LANGUAGES if language != "en"]
+)
+def test_no_sentence_is_left_in_english(language: str) -> None:
+    """Single words can be the same in two languages."""
+    texts = _texts_in(language)
+    assert not [
+        path
+        for path, english in ENGLISH.items()
+        if len(english.split()) > _MAY_BE_AS_IN_ENGLISH_WORDS and texts[path] == english
+    ]
+
+
+@in_every_language
+@pytest.mark.usefixtures("sandbox")
+async def test_home_assistant_takes_every_text_of_every_language(
+    hass: HomeAssistant, set_up: SetUp, language: str
+) -> None:
+    """It would put the English in place of one that it finds fault with."""
+    await set_up()
+    texts = _texts_in(language)
+    for category in TEXTS:
+        taken = await async_get_translations(hass, language, category, {DOMAIN})
+        assert taken == {
+            f"component.{DOMAIN}.{path}": text
+            for path, text in texts.items()
+            if path.startswith(f"{category}.")
+        }
 
 
 def test_parts_are_those_that_home_assistant_knows() -> None:
