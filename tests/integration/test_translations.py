@@ -158,7 +158,7 @@ def test_what_a_text_cites_is_called_so_where_it_is_shown(language: str) -> None
         citing = [
             path
             for path, english in ENGLISH.items()
-            if re.search(rf"\*\*{name}\b|\bunder {name}\b", english)
+            if re.search(rf"\*\*{name}\*\*|\bunder {name}\b", english)
         ]
         assert citing, name
         for path in citing:
