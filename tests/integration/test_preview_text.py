@@ -128,6 +128,15 @@ async def test_long_table_is_folded_and_ends_after_fifty_rows(
     assert page.tags <= _TAGS | {"details", "summary"}
 
 
+async def test_preview_speaks_the_language_of_the_home(hass: HomeAssistant) -> None:
+    """Where a step is filled in with words, they are of the same language."""
+    hass.config.language = "de"
+    rows = (replace(_row(1), mends=Mends(Mend.TAKEN, None)),)
+    words = await in_words(hass, Preview(1, rows, (), (), is_mirroring=False))
+    assert "Name vergeben" in words["rows"]
+    assert words["notes"].startswith("**Spiegeln ist ausgeschaltet**")
+
+
 async def test_what_is_not_sent_is_listed_by_reason(hass: HomeAssistant) -> None:
     """In the order of the reasons, with the first ten names each."""
     skipped = (
