@@ -197,7 +197,8 @@ class Mirror:
 
     def _send_due_soon(self) -> None:
         if self._due and not self._cancel_due:
-            self._send_due()
+            # Not at once: there may be many mirrors.
+            self._cancel_due = self._hass.loop.call_soon(self._send_due).cancel
 
     @callback
     def _send_due(self) -> None:
@@ -212,5 +213,4 @@ class Mirror:
                 readings += numbers
         if readings:
             self._accept(readings)
-        if self._due:
-            self._cancel_due = self._hass.loop.call_soon(self._send_due).cancel
+        self._send_due_soon()

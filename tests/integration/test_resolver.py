@@ -203,6 +203,7 @@ async def test_mirror_can_be_stopped_while_entities_join(
     choice = Choice.of({})
     followed.stop()
     followed.follow(everything, choice, Formation())
+    await asyncio.sleep(0)
     followed.stop()
     await until(lambda: runtime.status.delivered == 350)
     assert not runtime.outbox

@@ -75,6 +75,7 @@ class BulkDelivery(Delivery):
         self._replayed: dict[str, float] = {}
         self._passed_over: frozenset[str] = frozenset()
         self._failed_alike = 0
+        self._delivered_before = 0
         self._suspects: dict[int, _Suspect] = {}
 
     async def _has_work(self) -> bool:
@@ -135,6 +136,7 @@ class BulkDelivery(Delivery):
 
     async def _post(self, entries: tuple[Entry, ...]) -> None:
         samples = _samples(entries, self._suspects)
+        self._delivered_before = self.status.delivered
         started = time.monotonic()
         try:
             results = await self._client.post_batch([sample for sample, _ in samples])
@@ -156,8 +158,8 @@ class BulkDelivery(Delivery):
             took_s = time.monotonic() - started
             self.status.round_trip_s = took_s
             self._adapt(len(entries), took_s)
-            for (_, told), result in zip(samples, results):
-                await self._settle(told, result)
+            told = [entries for _, entries in samples]
+            await self._settle(list(zip(told, results)))
 
     def _adapt(self, count: int, took_s: float) -> None:
         """Let requests grow as long as the server is swift."""
@@ -194,20 +196,30 @@ class BulkDelivery(Delivery):
             if not self._has_failed:
                 await self._post(half.entries)
 
-    async def _settle(self, entries: tuple[Entry, ...], result: SampleResult) -> None:
-        """Act on what the server has said of one sample."""
-        if result.is_delivered:
-            batch = Batch(entries)
-            for entry in entries:
+    async def _settle(
+        self, results: list[tuple[tuple[Entry, ...], SampleResult]]
+    ) -> None:
+        """Act on what the server has said of each sample."""
+        stored = Batch(
+            tuple(
+                entry
+                for entries, result in results
+                for entry in entries
+                if result.is_delivered
+            )
+        )
+        if stored.entries:
+            for entry in stored.entries:
                 self._suspects.pop(entry.id, None)
-            self.status.possible_duplicates += self._outbox.doubtful(batch)
-            await self._outbox.confirm(batch)
-            self._delivered(batch)
-        elif result.kind == protocol.WRONG_DEVICE:
-            self._device_refused(entries[0].reading.device_id, result.message)
-        else:
-            for entry in entries:
-                await self._suspect(entry, result.message)
+            self.status.possible_duplicates += self._outbox.doubtful(stored)
+            await self._outbox.confirm(stored)
+            self._delivered(stored)
+        for entries, result in results:
+            if result.kind == protocol.WRONG_DEVICE:
+                self._device_refused(entries[0].reading.device_id, result.message)
+            elif not result.is_delivered:
+                for entry in entries:
+                    await self._suspect(entry, result.message)
 
     async def _suspect(self, entry: Entry, reason: str) -> None:
         """Try a reading on which the server failed some more times by itself.
@@ -216,7 +228,7 @@ class BulkDelivery(Delivery):
         so a reading is set aside only once the server has stored another one since.
         """
         suspect = self._suspects.setdefault(
-            entry.id, _Suspect(entry, self.status.delivered)
+            entry.id, _Suspect(entry, self._delivered_before)
         )
         suspect.attempts += 1
         is_server_well = self.status.delivered > suspect.delivered_before
