@@ -77,7 +77,11 @@ class HomeAssistantApi:
     async def add_integration(
         self, connection: dict[str, Any], mirror: dict[str, Any]
     ) -> str:
-        """Connect a server with a key and add the mirror that is offered next, as the UI does.
+        """Connect a server and add the mirror that is offered next, as the UI does.
+
+        Args:
+            connection: what the form of a key asks for, or that of an account.
+            mirror: what the form of a mirror asks for.
 
         Returns:
             The config entry's id.
@@ -87,7 +91,8 @@ class HomeAssistantApi:
         """
         menu = await self.post(f"{_FLOWS}/flow", {"handler": "sensorvision"})
         flow = f"{_FLOWS}/flow/{menu['flow_id']}"
-        await self.post(flow, {"next_step_id": "key"})
+        step_id = "account" if "username" in connection else "key"
+        await self.post(flow, {"next_step_id": step_id})
         connected = await self.post(flow, connection)
         if not str(connected.get("step_id")).startswith("connected"):
             raise StartError(f"Home Assistant refused the connection: {connected}")
@@ -135,21 +140,32 @@ async def home_assistant(folder: Path) -> AsyncIterator[HomeAssistantApi]:
     log = folder / "homeassistant.log"
     async with running(command, log) as process:
         async with aiohttp.ClientSession() as session:
-            await _wait_until_served(process, session, url, log)
-            token = await _onboard(session, url)
+            await wait_until_served(process, session, url, log)
+            token = await onboard(session, url)
         headers = {"Authorization": f"Bearer {token}"}
         async with aiohttp.ClientSession(headers=headers) as session:
             api = HomeAssistantApi(url, session)
-            await _wait_until_running(api)
+            await wait_until_running(api)
             yield api
 
 
-async def _wait_until_served(
+async def wait_until_served(
     process: asyncio.subprocess.Process,
     session: aiohttp.ClientSession,
     url: str,
     log: Path,
 ) -> None:
+    """Wait until a Home Assistant answers.
+
+    Args:
+        process: runs it.
+        session: to ask with.
+        url: where it serves.
+        log: of the process, to name if it does not answer.
+
+    Raises:
+        StartError: it ended at once, or did not serve in time.
+    """
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.returncode is not None:
@@ -164,7 +180,12 @@ async def _wait_until_served(
     raise StartError(f"Home Assistant did not serve in time. Its log is {log}")
 
 
-async def _wait_until_running(api: HomeAssistantApi) -> None:
+async def wait_until_running(api: HomeAssistantApi) -> None:
+    """Wait until a Home Assistant that answers has set everything up.
+
+    Raises:
+        StartError: it has not in time.
+    """
     deadline = time.monotonic() + _START_TIMEOUT_S
     while (await api.get("/api/config"))["state"] != "RUNNING":
         if time.monotonic() > deadline:
@@ -172,7 +193,7 @@ async def _wait_until_running(api: HomeAssistantApi) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _onboard(session: aiohttp.ClientSession, url: str) -> str:
+async def onboard(session: aiohttp.ClientSession, url: str) -> str:
     """Make the owner's account, and return a token that lasts for the demo."""
     client_id = f"{url}/"
     account = {

@@ -107,12 +107,18 @@ template:
 """
 
 
-def furnish(config_dir: Path, port: int) -> None:
-    """Lay out a fresh configuration folder that serves on a port of loopback."""
+def furnish(config_dir: Path, port: int, configuration: str = _CONFIGURATION) -> None:
+    """Lay out a fresh configuration folder that serves on a port of loopback.
+
+    Args:
+        config_dir: the folder, which is emptied first.
+        port: where to serve.
+        configuration: what is in its configuration.yaml, by default the demo's house.
+    """
     shutil.rmtree(config_dir, ignore_errors=True)
     storage = config_dir / ".storage"
     storage.mkdir(parents=True)
-    (config_dir / "configuration.yaml").write_text(_CONFIGURATION)
+    (config_dir / "configuration.yaml").write_text(configuration)
     custom_components = config_dir / "custom_components"
     custom_components.mkdir()
     (custom_components / "sensorvision").symlink_to(

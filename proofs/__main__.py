@@ -6,8 +6,10 @@ import signal
 import sys
 from types import ModuleType
 
+from . import kill
+
 # Each describes its command line by `add_arguments`, and `run` returns a verdict.
-_PROOFS: dict[str, ModuleType] = {}
+_PROOFS: dict[str, ModuleType] = {"kill": kill}
 
 
 async def _run(options: argparse.Namespace) -> int:

@@ -86,6 +86,20 @@ async def test_reading_is_on_disk_after_the_commit_interval(tmp_path: Path) -> N
         assert await values_in(as_crashed(path, tmp_path / "copy")) == [1, 2, 3]
 
 
+async def test_reading_is_on_disk_before_the_commit_interval_is_over(
+    tmp_path: Path,
+) -> None:
+    """A kill loses nothing that is older, so the writing has to be part of it."""
+    path = tmp_path / "outbox"
+    interval_s = 2
+    async with opened(path, Limits(commit_interval_s=interval_s)) as outbox:
+        before = _sizes(path)
+        begun = time.monotonic()
+        outbox.append(readings(1, 1))
+        await eventually(lambda: _sizes(path) != before)
+        assert time.monotonic() - begun < interval_s
+
+
 async def test_what_is_confirmed_at_once_never_sees_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "outbox"
     async with opened(path) as outbox:

@@ -18,6 +18,9 @@ from .unwritten import Unwritten
 
 T = TypeVar("T")
 
+# The rest of the interval is for writing, which takes its time on a busy computer.
+_COMMIT_BEGINS_AFTER = 0.75
+
 _MAX_PENDING = 100_000
 _RETRY_AFTER_S = 1
 
@@ -210,7 +213,8 @@ class Spool:
 
     def _see_to_commit(self, delay_s: float = 0) -> None:
         if self._commit_task is None and self._is_open:
-            delay_s = max(delay_s, self._limits.commit_interval_s)
+            interval_s = self._limits.commit_interval_s
+            delay_s = max(delay_s, interval_s * _COMMIT_BEGINS_AFTER)
             self._commit_task = asyncio.ensure_future(self._commit_after(delay_s))
 
     async def _commit_after(self, delay_s: float) -> None:
