@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import override
 
 from homeassistant.components.sensor import (
@@ -36,6 +37,7 @@ class FigureDescription(SensorEntityDescription):
 
     value_of: Callable[[Figures], float | datetime | None]
     interval_s: int = _INTERVAL_S
+    entity_category: EntityCategory | None = EntityCategory.DIAGNOSTIC
 
 
 def _last_delivered(figures: Figures) -> datetime | None:
@@ -44,12 +46,22 @@ def _last_delivered(figures: Figures) -> datetime | None:
     return dt_util.utc_from_timestamp(figures.last_delivered)
 
 
+def _counter(key: str, *, is_enabled: bool) -> FigureDescription:
+    """Return a sensor that counts readings."""
+    return FigureDescription(
+        key=key,
+        translation_key=key,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_registry_enabled_default=is_enabled,
+        value_of=attrgetter(key),
+    )
+
+
 _DESCRIPTIONS = (
     FigureDescription(
         key="last_delivered",
         translation_key="last_delivered",
         device_class=SensorDeviceClass.TIMESTAMP,
-        entity_category=EntityCategory.DIAGNOSTIC,
         value_of=_last_delivered,
         interval_s=_SELDOM_S,
     ),
@@ -57,47 +69,13 @@ _DESCRIPTIONS = (
         key="waiting",
         translation_key="waiting",
         state_class=SensorStateClass.MEASUREMENT,
-        entity_category=EntityCategory.DIAGNOSTIC,
         value_of=lambda figures: figures.waiting,
     ),
-    FigureDescription(
-        key="refused",
-        translation_key="refused",
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_of=lambda figures: figures.refused,
-    ),
-    FigureDescription(
-        key="dropped",
-        translation_key="dropped",
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        value_of=lambda figures: figures.dropped,
-    ),
-    FigureDescription(
-        key="possible_duplicates",
-        translation_key="possible_duplicates",
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        value_of=lambda figures: figures.possible_duplicates,
-    ),
-    FigureDescription(
-        key="delivered",
-        translation_key="delivered",
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        value_of=lambda figures: figures.delivered,
-    ),
-    FigureDescription(
-        key="superseded",
-        translation_key="superseded",
-        state_class=SensorStateClass.TOTAL_INCREASING,
-        entity_category=EntityCategory.DIAGNOSTIC,
-        entity_registry_enabled_default=False,
-        value_of=lambda figures: figures.superseded,
-    ),
+    _counter("refused", is_enabled=True),
+    _counter("dropped", is_enabled=True),
+    _counter("possible_duplicates", is_enabled=False),
+    _counter("delivered", is_enabled=False),
+    _counter("superseded", is_enabled=False),
     FigureDescription(
         key="oldest_waiting",
         translation_key="oldest_waiting",
@@ -105,7 +83,6 @@ _DESCRIPTIONS = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfTime.SECONDS,
         suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         value_of=lambda figures: figures.oldest_waiting_s,
     ),
@@ -117,7 +94,6 @@ _DESCRIPTIONS = (
         native_unit_of_measurement=UnitOfTime.SECONDS,
         suggested_unit_of_measurement=UnitOfTime.MILLISECONDS,
         suggested_display_precision=0,
-        entity_category=EntityCategory.DIAGNOSTIC,
         entity_registry_enabled_default=False,
         value_of=lambda figures: figures.round_trip_s,
     ),

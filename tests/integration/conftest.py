@@ -1,6 +1,7 @@
 """A Home Assistant core, a server, and an entry that connects the two."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp.resolver import AsyncResolver
@@ -14,8 +15,10 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import aiohttp_client
+from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 # Imported here, or the plugin's own folder of custom components is the one that is found.
 import custom_components.sensorvision
@@ -41,6 +44,8 @@ _FAST = Pace(
     refused_device_s=0.1,
     refused_credential_s=0.1,
 )
+
+type Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 type SetUp = Callable[..., Awaitable[MockConfigEntry]]
 
@@ -125,6 +130,23 @@ def set_up(hass: HomeAssistant, sandbox: Sandbox) -> SetUp:
         return entry
 
     return set_up
+
+
+@pytest.fixture
+async def ask(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Ask:
+    """Return a function that asks repairs as the frontend does."""
+    for component in ("http", "repairs"):
+        assert await async_setup_component(hass, component, {})
+    await hass.async_block_till_done()
+    client = await hass_client()
+
+    async def ask(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+        response = await client.post(f"/api/repairs/issues/fix{path}", json=answer)
+        assert response.status == HTTPStatus.OK
+        shown: dict[str, Any] = await response.json()
+        return shown
+
+    return ask
 
 
 def connection(url: str) -> dict[str, Any]:

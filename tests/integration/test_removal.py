@@ -1,7 +1,6 @@
 """A removed mirror's devices stay on the server, unless a person wants them deleted."""
 
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
@@ -9,10 +8,8 @@ from homeassistant.const import CONF_API_KEY, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
-from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.sensorvision.client import USER_KEY
 from custom_components.sensorvision.const import (
@@ -24,7 +21,7 @@ from custom_components.sensorvision.const import (
 )
 from sandbox import Sandbox
 
-from .conftest import ALICE, ALICE_KEY, SETTINGS, TOKEN, SetUp
+from .conftest import ALICE, ALICE_KEY, SETTINGS, TOKEN, Ask, SetUp
 from .house import House, add_mirror, mirror, mirror_of, numbers, until
 from .test_translations import TEXTS
 
@@ -70,18 +67,8 @@ def _remove_mirror(hass: HomeAssistant, entry: MockConfigEntry, title: str) -> N
 
 
 @pytest.fixture
-async def fix(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Fix:
+async def fix(hass: HomeAssistant, ask: Ask) -> Fix:
     """Return a function that opens the offer, and answers what it asks."""
-    for component in ("http", "repairs"):
-        assert await async_setup_component(hass, component, {})
-    await hass.async_block_till_done()
-    client = await hass_client()
-
-    async def ask(path: str, answer: dict[str, Any]) -> dict[str, Any]:
-        response = await client.post(f"/api/repairs/issues/fix{path}", json=answer)
-        assert response.status == HTTPStatus.OK
-        shown: dict[str, Any] = await response.json()
-        return shown
 
     async def fix(*answers: dict[str, Any]) -> dict[str, Any]:
         [issue] = _issues(hass)

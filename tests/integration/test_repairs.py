@@ -1,17 +1,13 @@
 """Repair issues that Home Assistant mends itself, once a person has said so."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Any
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import area_registry as ar, issue_registry as ir
-from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components import sensorvision
 from custom_components.sensorvision.const import (
@@ -22,29 +18,10 @@ from custom_components.sensorvision.const import (
 )
 from sandbox import Sandbox
 
-from .conftest import SetUp
+from .conftest import Ask, SetUp
 from .house import House, mirror, mirror_of, numbers, until
 from .test_problems import delete_device, give_to_others, shown_issues
 from .test_translations import TEXTS
-
-type Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
-
-
-@pytest.fixture
-async def ask(hass: HomeAssistant, hass_client: ClientSessionGenerator) -> Ask:
-    """Return a function that asks as the frontend does."""
-    for component in ("http", "repairs"):
-        assert await async_setup_component(hass, component, {})
-    await hass.async_block_till_done()
-    client = await hass_client()
-
-    async def ask(path: str, answer: dict[str, Any]) -> dict[str, Any]:
-        response = await client.post(f"/api/repairs/issues/fix{path}", json=answer)
-        assert response.status == HTTPStatus.OK
-        shown: dict[str, Any] = await response.json()
-        return shown
-
-    return ask
 
 
 async def _open(hass: HomeAssistant, ask: Ask) -> dict[str, Any]:
