@@ -21,7 +21,7 @@ from custom_components.sensorvision.const import CONF_TARGET, SUBENTRY_TYPE_MIRR
 from sandbox import Sandbox
 
 _PLATFORM = "some_platform"
-_DEADLINE_S = 5
+_DEADLINE_S = 20
 _POLL_S = 0.01
 
 
