@@ -141,10 +141,19 @@ async def scripted(
 
 
 @asynccontextmanager
-async def proxied(sandbox: Sandbox, prefix: str) -> AsyncIterator[str]:
-    """Put a proxy that serves below a path in front of a sandbox, and yield its URL."""
+async def proxied(
+    sandbox: Sandbox,
+    prefix: str,
+    instead: Callable[[bytes], web.Response | None] = lambda _body: None,
+) -> AsyncIterator[str]:
+    """Put a proxy that serves below a path in front of a sandbox, and yield its URL.
+
+    What `instead` returns for a request's body is answered in the sandbox's place.
+    """
 
     async def forward(request: web.Request) -> web.Response:
+        if answer := instead(await request.read()):
+            return answer
         async with session.request(
             request.method,
             sandbox.url + request.match_info["rest"],

@@ -3,21 +3,28 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 import datetime as dt
 from pathlib import Path
 import shutil
 import time
 
+from aiohttp import web
 import pytest
 
-from custom_components.sensorvision.client import AsyncSensorVisionClient, Timeouts
+from custom_components.sensorvision.client import (
+    AsyncSensorVisionClient,
+    Timeouts,
+    bulk,
+)
 from custom_components.sensorvision.client.bulk import BulkDelivery
 from custom_components.sensorvision.client.outbox import CompleteOutbox
+from custom_components.sensorvision.client.pace import Pace
 from custom_components.sensorvision.client.readings import Reading
 from sandbox import Sandbox
 from sandbox.fixtures import ALICE_PASSWORD
 
-from .servers import cure, eventually, poison
+from .servers import TOKEN, cure, eventually, http_answer, poison, proxied, scripted
 from .test_delivery import FAST
 
 BULK = "/api/v1/data/bulk"
@@ -27,12 +34,19 @@ LONG_AGO = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC).timestamp()
 class House:
     """A delivery at work, and what it was given."""
 
-    def __init__(self, url: str, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        path: Path | None = None,
+        pace: Pace = FAST,
+        token: str | None = None,
+    ) -> None:
         self.outbox = CompleteOutbox(str(path) if path else None)
         self.client = AsyncSensorVisionClient(
             url,
-            username="alice",
-            password=ALICE_PASSWORD,
+            api_key=token,
+            username=None if token else "alice",
+            password=None if token else ALICE_PASSWORD,
             timeouts=Timeouts(total_s=2),
         )
         self.replayed: list[frozenset[str]] = []
@@ -42,7 +56,7 @@ class House:
             "dev-a",
             on_change=lambda: None,
             on_replayed=self.replayed.append,
-            pace=FAST,
+            pace=pace,
         )
         self.status = self.delivery.status
 
@@ -61,9 +75,15 @@ class House:
 
 
 @asynccontextmanager
-async def living(sandbox: Sandbox, path: Path | None = None) -> AsyncIterator[House]:
+async def living(
+    server: Sandbox | str,
+    path: Path | None = None,
+    pace: Pace = FAST,
+    token: str | None = None,
+) -> AsyncIterator[House]:
     """Run a delivery until the block ends."""
-    house = House(sandbox.url, path)
+    url = server if isinstance(server, str) else server.url
+    house = House(url, path, pace, token)
     await house.outbox.open()
     task = asyncio.create_task(house.delivery.run())
     try:
@@ -292,3 +312,90 @@ async def test_requests_grow_as_long_as_the_server_is_swift(sandbox: Sandbox) ->
         await house.settled()
     sizes = bulks(sandbox)
     assert max(sizes) > 3 * sizes[0]
+
+
+async def test_device_that_was_passed_over_is_tried_again(sandbox: Sandbox) -> None:
+    """From its oldest reading on, once somebody is in a hurry."""
+    pace = replace(FAST, refused_device_s=3600)
+    async with living(sandbox, pace=pace) as house:
+        house.report("dev-b", "a", *points(3))
+        await eventually(lambda: house.status.refused_devices)
+        house.report("dev-a", "a", *points(3))
+        await eventually(lambda: house.status.delivered == 3)
+        assert len(house.outbox) == 3
+        house.status.refused_devices.clear()
+        house.delivery.flush()
+        await eventually(lambda: house.status.refused_devices)
+        assert len(house.outbox) == 3
+
+
+async def test_slow_server_gets_smaller_requests(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that none takes longer than its proxy waits."""
+    monkeypatch.setattr(bulk, "_SLOW_S", 0.05)
+    async with living(sandbox) as house:
+        await eventually(lambda: house.status.is_connected)
+        sandbox.faults.set("latency", seconds=0.1, path=BULK)
+        house.report("dev-a", "a", *points(80))
+        await house.settled()
+    sizes = bulks(sandbox)
+    assert min(sizes) < sizes[0] / 3
+    assert stored(sandbox, "dev-a", "a") == points(80)
+
+
+async def test_two_readings_of_one_moment_both_arrive(sandbox: Sandbox) -> None:
+    """Though a sample holds but one of each variable."""
+    async with living(sandbox) as house:
+        house.report("dev-a", "a", (LONG_AGO, 1), (LONG_AGO, 2))
+        await house.settled()
+    assert stored(sandbox, "dev-a", "a") == [(LONG_AGO, 1), (LONG_AGO, 2)]
+
+
+async def test_device_token_in_place_of_a_user_key_is_said(sandbox: Sandbox) -> None:
+    """And everything is kept until there is a credential that knows times."""
+    async with living(sandbox, token=TOKEN) as house:
+        house.report("dev-a", "a", *points(3))
+        await eventually(lambda: house.status.problem)
+        assert "user key" in (house.status.problem or "")
+        assert len(house.outbox) == 3
+
+
+async def test_what_nobody_has_heard_is_no_possible_duplicate() -> None:
+    """Nothing listens any more."""
+    async with scripted(http_answer(503)) as server:
+        url = server.url
+    async with living(url) as house:
+        house.report("dev-a", "a", *points(3))
+        await eventually(lambda: house.status.problem)
+        house.status.problem = None
+        await eventually(lambda: house.status.problem)
+        assert house.status.possible_duplicates == 0
+        assert len(house.outbox) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"success": False, "message": "No"}),
+        (500, {"status": 500, "errorType": "UnexpectedRollbackException"}),
+    ],
+)
+async def test_reading_for_which_a_whole_request_is_refused_is_found(
+    sandbox: Sandbox, status: int, body: dict[str, object]
+) -> None:
+    """By halving; the others are stored."""
+
+    def refuse(sent: bytes) -> web.Response | None:
+        return web.json_response(body, status=status) if b'"bad"' in sent else None
+
+    async with proxied(sandbox, "/sv", refuse) as url, living(url) as house:
+        house.report("dev-a", "a", *points(9))
+        house.report("dev-a", "bad", (LONG_AGO + 4, 1))
+        await eventually(lambda: house.status.delivered == 9)
+        house.report("dev-a", "a", (LONG_AGO + 9, 9))
+        await house.settled()
+        assert house.status.refused == 1
+        [letter] = await house.outbox.dead_letters()
+        assert letter.reading.variable == "bad"
+    assert sorted(stored(sandbox, "dev-a", "a")) == points(10)

@@ -135,6 +135,12 @@ def _of_a_newer_version(path: Path) -> None:
         db.execute("PRAGMA user_version = 2")
 
 
+def _with_a_text_for_a_number(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE reading SET value = 'seven' WHERE id = 7")
+        db.commit()
+
+
 def _with_another_schema(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("ALTER TABLE reading RENAME COLUMN time TO at")
@@ -153,6 +159,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], int]] = {
     "text": (lambda path: path.write_text("What was I?\n" * 999), 0),
     "foreign": (_foreign, 0),
     "newer": (_of_a_newer_version, COUNT),
+    "text for a number": (_with_a_text_for_a_number, COUNT - 1),
     "another schema": (_with_another_schema, 0),
 }
 

@@ -21,7 +21,9 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.sensorvision.client.readings import Reading
 from custom_components.sensorvision.const import CONF_TARGET, DOMAIN
+from custom_components.sensorvision.delivering import open_outbox, outbox_path
 from sandbox import Sandbox
 
 from .conftest import TOKEN, SetUp, connection
@@ -264,3 +266,29 @@ async def test_whole_way_from_the_form_to_removal_is_quiet_and_keeps_the_secret(
         and record.name != "asyncio"
         and "has not been tested by Home Assistant" not in record.getMessage()
     ]
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("is_open", [False, True], ids=["while opening", "later"])
+async def test_setup_that_is_cancelled_lets_go_of_its_file(
+    hass: HomeAssistant, sandbox: Sandbox, is_open: bool
+) -> None:
+    """Or nobody could open it again."""
+    entry = MockConfigEntry(
+        domain=DOMAIN, title="127.0.0.1", data=connection(sandbox.url)
+    )
+    entry.add_to_hass(hass)
+    path = outbox_path(hass, entry.entry_id)
+    task = asyncio.ensure_future(hass.config_entries.async_setup(entry.entry_id))
+    async with asyncio.timeout(5):
+        while not (hasattr(entry, "runtime_data") if is_open else path.exists()):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    outbox = await open_outbox(hass, entry.entry_id, entry.data)
+    outbox.append([Reading("home.tank", "tank", 70, time=0)])
+    await outbox.commit()
+    assert outbox.problem is None
+    await outbox.close()

@@ -167,3 +167,19 @@ async def test_nothing_is_tried_while_mirroring_is_off(
     assert await hass.config_entries.async_unload(entry.entry_id)
     ended = await ask(f"/{forms[1]['flow_id']}", {})
     assert ended["reason"] == "not_running"
+
+
+async def test_notice_that_only_tells_is_dismissed(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, ask: Ask
+) -> None:
+    """Nothing is to be mended when a unit has changed."""
+    hass.states.async_set("sensor.tank", "20", {"unit_of_measurement": "°C"})
+    await set_up(mirror(entity_id=["sensor.tank"]))
+    await until(lambda: numbers(sandbox, "home.tank", "tank") == [20])
+    hass.states.async_set("sensor.tank", "68", {"unit_of_measurement": "°F"})
+    await until(lambda: shown_issues(hass))
+    form = await _open(hass, ask)
+    assert form["description_placeholders"]["new_unit"] == "°F"
+    done = await ask(f"/{form['flow_id']}", {})
+    assert done["type"] == "create_entry"
+    assert not shown_issues(hass)
