@@ -6,10 +6,10 @@ import signal
 import sys
 from types import ModuleType
 
-from . import kill
+from . import faults, kill, soak
 
 # Each describes its command line by `add_arguments`, and `run` returns a verdict.
-_PROOFS: dict[str, ModuleType] = {"kill": kill}
+_PROOFS: dict[str, ModuleType] = {"faults": faults, "kill": kill, "soak": soak}
 
 
 async def _run(options: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 """Say what became of readings, for people as a table and for programs as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import json
 
@@ -23,6 +23,7 @@ class Verdict:
         faults: how often something was made to go wrong.
         least_sent: with fewer readings it shows nothing.
         least_faults: with fewer faults it shows nothing.
+        flaws: what else went wrong, each a sentence.
         extra: what else was found, by name.
     """
 
@@ -34,12 +35,13 @@ class Verdict:
     faults: int
     least_sent: int = 1
     least_faults: int = 0
+    flaws: Sequence[str] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def shortcomings(self) -> list[str]:
         """Return why the proof has failed; nothing if it holds."""
-        found = []
+        found = list(self.flaws)
         if self.lost:
             found.append(f"{self.lost} readings were lost.")
         if self.sent < self.least_sent:
