@@ -14,8 +14,8 @@ from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
 
-from .changes import Plan
 from .arrivals import Finding
+from .changes import Plan
 from .server import DEVICE_ID, FAULTS
 from .trial import ACCOUNT, CREDENTIALS, Stand, Trial
 from .verdict import Verdict

@@ -15,8 +15,8 @@ import time
 
 from sandbox.faults import DESCRIPTIONS
 
-from .changes import Plan
 from .arrivals import Finding
+from .changes import Plan
 from .server import DEVICE_ID, FAULTS, REFUSED, STOPPED
 from .trial import ACCOUNT, CREDENTIALS, Stand, Trial
 from .verdict import Verdict
@@ -57,7 +57,7 @@ class Spell:
 
 def spells(seed: str) -> Iterator[Spell]:
     """Yield what goes wrong, always the same for the same seed."""
-    draw = Random(seed)  # noqa: S311
+    draw = Random(seed)
     while True:
         faults = [draw.choice(FAULTS)]
         # A server that is started anew knows of no fault any more.

@@ -13,8 +13,8 @@ import time
 from types import TracebackType
 from typing import Self
 
-from .changes import Change, Plan, drive, read_log
 from .arrivals import Finding, judge_complete, judge_newest
+from .changes import Change, Plan, drive, read_log
 from .server import DEVICE_ID, USERNAME, Server
 from .subject import Report, Subject, live
 
