@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 import datetime as dt
+import json
 from pathlib import Path
 import shutil
 import time
@@ -399,3 +400,94 @@ async def test_reading_for_which_a_whole_request_is_refused_is_found(
         [letter] = await house.outbox.dead_letters()
         assert letter.reading.variable == "bad"
     assert sorted(stored(sandbox, "dev-a", "a")) == points(10)
+
+
+async def test_live_readings_alone_leave_without_pauses(sandbox: Sandbox) -> None:
+    """However many there are: only what comes is collected for a while."""
+    async with living(sandbox, pace=replace(FAST, window_s=1)) as house:
+        await eventually(lambda: house.status.is_connected)
+        house.report("dev-a", "a", *points(1))
+        await house.settled()
+        house.report("dev-a", "a", *points(2000, LONG_AGO + 1))
+        started = time.monotonic()
+        await house.settled()
+        assert time.monotonic() - started < 5
+
+
+async def test_little_is_tried_while_the_server_fails_on_each_reading(
+    sandbox: Sandbox,
+) -> None:
+    """All that waits is neither sent over and over nor held in memory."""
+    poison(sandbox, "a")
+    async with living(sandbox) as house:
+        house.report("dev-a", "a", *points(3000))
+        await eventually(lambda: len(bulks(sandbox)) > 30)
+        arrived = {
+            item["timestamp"]
+            for request in sandbox.requests
+            if request.path == BULK
+            for item in json.loads(request.body)
+        }
+        assert len(arrived) < 500
+        cure(sandbox, "a")
+        await house.settled()
+        assert house.status.refused == 0
+    assert sorted(stored(sandbox, "dev-a", "a")) == points(3000)
+
+
+async def test_flush_looks_for_what_was_passed_over(sandbox: Sandbox) -> None:
+    """Also while other readings are on their way."""
+    pace = replace(FAST, refused_device_s=60)
+    async with living(sandbox, pace=pace) as house:
+        house.report("dev-b", "a", *points(3))
+        await eventually(lambda: house.status.refused_devices)
+        sandbox.store.connection.execute(
+            "UPDATE devices SET organization_id = (SELECT organization_id FROM devices"
+            " WHERE external_id = 'dev-a') WHERE external_id = 'dev-b'"
+        )
+        sandbox.store.forget_lookups()
+        sandbox.faults.set("latency", seconds=0.2, path=BULK)
+        house.report("dev-a", "a", *points(3))
+        before = len(bulks(sandbox))
+        await eventually(lambda: len(bulks(sandbox)) > before)
+        house.delivery.flush()
+        await house.settled()
+    assert stored(sandbox, "dev-b", "a") == points(3)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/auth/login", "/api/v1/devices"])
+async def test_lost_answer_to_a_look_up_is_no_possible_duplicate(
+    sandbox: Sandbox, path: str
+) -> None:
+    sandbox.faults.set("reset_after_commit", times=1, path=path)
+    async with living(sandbox) as house:
+        house.report("dev-a", "a", *points(3))
+        await house.settled()
+        assert house.status.possible_duplicates == 0
+
+
+@pytest.mark.parametrize("fault", ["http_502", "http_504"])
+async def test_reading_that_a_proxy_may_have_passed_on_is_a_possible_duplicate(
+    sandbox: Sandbox, fault: str
+) -> None:
+    async with living(sandbox) as house:
+        await eventually(lambda: house.status.is_connected)
+        sandbox.faults.set(fault, times=1, path=BULK)
+        house.report("dev-a", "a", *points(3))
+        await house.settled()
+        assert house.status.possible_duplicates == 3
+
+
+async def test_reading_times_that_go_back_keep_their_order(sandbox: Sandbox) -> None:
+    """A variable's readings are stored as they came, whatever a clock has done."""
+    async with living(sandbox) as house:
+        house.outbox.append(
+            [
+                Reading("dev-a", "b", 1, LONG_AGO + 5),
+                Reading("dev-a", "a", 1, LONG_AGO + 3),
+                Reading("dev-a", "a", 2, LONG_AGO + 5),
+            ]
+        )
+        house.delivery.notify()
+        await house.settled()
+    assert [value for _, value in stored(sandbox, "dev-a", "a")] == [1, 2]

@@ -29,6 +29,10 @@ class Batches(Management):
         self._refused_devices: dict[str, Answer] = {}
         self._devices_until = float("-inf")
 
+    def forget_devices(self) -> None:
+        """Look up anew, before the next samples are sent, whose the devices are."""
+        self._devices_until = float("-inf")
+
     async def send_batch(self, samples: Iterable[Sample]) -> list[SampleResult]:
         """Store samples with their own times, each by itself, and say what became of each.
 
@@ -86,7 +90,12 @@ class Batches(Management):
         items = [_item(sample) for sample in samples]
         refused: dict[str, Answer] = {}
         for device_id in dict.fromkeys(sample.device_id for sample in samples):
-            refusal = await self._register(device_id)
+            try:
+                refusal = await self._register(device_id)
+            except NetworkError as err:
+                # No sample was on its way yet.
+                err.may_have_arrived = False
+                raise
             if refusal is not None:
                 refused[device_id] = refusal
         due = [

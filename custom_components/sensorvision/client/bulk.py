@@ -35,6 +35,9 @@ _STALE_S = 600
 _SWIFT_S = 0.5
 _SLOW_S = 2
 
+# A proxy says so, too, when the server was reached and its answer was lost.
+_MAY_HAVE_ARRIVED = frozenset({502, 504})
+
 
 class BulkDelivery(Delivery):
     """Send every reading with its time, many in a request.
@@ -74,17 +77,28 @@ class BulkDelivery(Delivery):
         # When what each device has shown last was true, while old readings are sent.
         self._replayed: dict[str, float] = {}
         self._passed_over: frozenset[str] = frozenset()
+        self._is_interrupted = False
+        self._blame: str | None = None
         self._failed_alike = 0
         self._delivered_before = 0
         self._suspects: dict[int, _Suspect] = {}
 
+    def flush(self) -> None:
+        """End every pause, and ask anew whose the devices are."""
+        self._client.forget_devices()
+        super().flush()
+
     async def _has_work(self) -> bool:
         self._end_pauses()
+        self._look_back()
+        return self._outbox.has_more or bool(self._due_suspects())
+
+    def _look_back(self) -> None:
+        """Begin anew where a device was passed over that is not any more."""
         if self._passed_over - self._paused_until.keys():
             # What was passed over lies before what was sent since.
             self._passed_over = frozenset()
             self._outbox.rewind()
-        return self._outbox.has_more or bool(self._due_suspects())
 
     def _pauses(self) -> list[float]:
         return [
@@ -93,27 +107,46 @@ class BulkDelivery(Delivery):
         ]
 
     async def _drain(self) -> None:
-        if self._failures:
+        if self._is_interrupted:
+            self._is_interrupted = False
             self._outbox.rewind()
         await self._send(self._due_suspects())
-        while not self._has_failed:
+        has_more = True
+        while has_more and not self._has_failed:
+            self._look_back()
             self._passed_over = frozenset(self._paused_until)
-            live = await self._outbox.take_live(self._chunk, self._passed_over)
-            if live:
-                for device_id, _, _, at in live.readings:
-                    if device_id in self._replayed:
-                        self._replayed[device_id] = at
-                await self._send(live.entries)
-            if self._has_failed:
-                return
-            backlog = await self._outbox.take_backlog(self._chunk, self._passed_over)
-            if backlog is None:
-                break
-            for device_id, _, _, at in backlog.readings:
-                self._replayed[device_id] = at
-            await self._send(backlog.entries)
+            has_live = await self._send_live()
+            has_backlog = not self._has_failed and await self._send_backlog()
+            has_more = has_live or has_backlog
         if self._replayed and not self._has_failed:
             self._end_replay()
+
+    async def _send_live(self) -> bool:
+        """Send some of what is new, and return whether there may be more."""
+        chunk = self._chunk
+        live = await self._outbox.take_live(chunk, self._passed_over)
+        if live is None:
+            return False
+        for device_id, _, _, at in live.readings:
+            if device_id in self._replayed:
+                self._replayed[device_id] = at
+        await self._send(live.entries)
+        return len(live.entries) == chunk
+
+    async def _send_backlog(self) -> bool:
+        """Send some of what was left, and return whether there may be more."""
+        backlog = await self._outbox.take_backlog(self._chunk, self._passed_over)
+        if backlog is None:
+            return False
+        for device_id, _, _, at in backlog.readings:
+            self._replayed[device_id] = at
+        await self._send(backlog.entries)
+        return True
+
+    def _failed(self, problem: str) -> None:
+        # Whatever waits from now on has missed its time.
+        self._is_interrupted = True
+        super()._failed(problem)
 
     def _end_replay(self) -> None:
         """Say which devices the server now takes for silent since long ago."""
@@ -128,11 +161,19 @@ class BulkDelivery(Delivery):
         due = tuple(entries)
         if not due:
             return
+        are_suspects = due[0].id in self._suspects
+        delivered_before, self._blame = self.status.delivered, None
         try:
             await self._post(due)
         finally:
             left = tuple(entry for entry in due if entry.id not in self._suspects)
             await self._outbox.release(Batch(left))
+        is_in_vain = self.status.delivered == delivered_before
+        if self._blame and is_in_vain and not are_suspects:
+            # All that waits would be tried like this, and be held in memory.
+            self._has_failed = self._is_interrupted = True
+            self.status.problem = self._blame
+            self._changed()
 
     async def _post(self, entries: tuple[Entry, ...]) -> None:
         samples = _samples(entries, self._suspects)
@@ -154,7 +195,6 @@ class BulkDelivery(Delivery):
         except CapabilityError as err:
             self._server_failed(err)
         else:
-            self._failed_alike = 0
             took_s = time.monotonic() - started
             self.status.round_trip_s = took_s
             self._adapt(len(entries), took_s)
@@ -165,8 +205,9 @@ class BulkDelivery(Delivery):
         """Let requests grow as long as the server is swift."""
         if took_s > _SLOW_S:
             self._slow_down()
-        elif took_s < _SWIFT_S and count >= self._chunk:
-            self._chunk = min(_MAX_CHUNK, self._chunk * 2)
+        elif count >= self._chunk:
+            more = self._chunk if took_s < _SWIFT_S else _MIN_CHUNK
+            self._chunk = min(_MAX_CHUNK, self._chunk + more)
 
     def _slow_down(self) -> None:
         self._chunk = max(_MIN_CHUNK, self._chunk // 4)
@@ -174,11 +215,13 @@ class BulkDelivery(Delivery):
     async def _not_taken(self, entries: tuple[Entry, ...], err: AnswerError) -> None:
         """See whether the server or a reading is to blame for a no to all of them."""
         self._failed_alike += 1
-        if err.answer.kind == protocol.WRONG_PAYLOAD:
-            await self._halve(entries, err.server_message, self._set_aside)
-        elif err.answer.suspect and self._failed_alike >= self._pace.suspect_attempts:
+        is_suspect = err.answer.suspect or err.answer.kind == protocol.WRONG_PAYLOAD
+        if is_suspect and self._failed_alike >= self._pace.suspect_attempts:
+            self._blame = err.server_message
             await self._halve(entries, err.server_message, self._suspect)
         else:
+            if err.status in _MAY_HAVE_ARRIVED:
+                self.status.possible_duplicates += len(entries)
             self._slow_down()
             self._server_failed(err)
 
@@ -194,6 +237,8 @@ class BulkDelivery(Delivery):
             return
         for half in Batch(entries).halves():
             if not self._has_failed:
+                # The other half may have been stored.
+                self._failed_alike = self._pace.suspect_attempts
                 await self._post(half.entries)
 
     async def _settle(
@@ -214,12 +259,22 @@ class BulkDelivery(Delivery):
             self.status.possible_duplicates += self._outbox.doubtful(stored)
             await self._outbox.confirm(stored)
             self._delivered(stored)
+        failed = []
         for entries, result in results:
             if result.kind == protocol.WRONG_DEVICE:
                 self._device_refused(entries[0].reading.device_id, result.message)
             elif not result.is_delivered:
-                for entry in entries:
-                    await self._suspect(entry, result.message)
+                failed += [(entry, result.message) for entry in entries]
+        if stored.entries or not failed:
+            self._failed_alike = 0
+        else:
+            self._failed_alike += 1
+            self._slow_down()
+        is_tried = self._failed_alike >= self._pace.suspect_attempts
+        for entry, reason in failed:
+            self._blame = reason
+            if stored.entries or is_tried or entry.id in self._suspects:
+                await self._suspect(entry, reason)
 
     async def _suspect(self, entry: Entry, reason: str) -> None:
         """Try a reading on which the server failed some more times by itself.
@@ -249,9 +304,10 @@ class BulkDelivery(Delivery):
 
     def _due_suspects(self) -> list[Entry]:
         now = asyncio.get_running_loop().time()
-        return [
+        due = [
             suspect.entry for suspect in self._suspects.values() if suspect.due <= now
         ]
+        return sorted(due)[: self._chunk]
 
 
 def _samples(
@@ -266,11 +322,16 @@ def _samples(
         alone: the ids of those that are to be judged by themselves.
     """
     groups: dict[tuple[str, float, int], dict[str, Entry]] = {}
+    places: dict[tuple[str, float, int], int] = {}
+    last_places: dict[tuple[str, str], int] = {}
     for entry in entries:
         device_id, variable, _, at = entry.reading
+        # Not before an earlier reading of the same variable, even if a clock went back.
+        after = last_places.get((device_id, variable), -1)
         nth = -entry.id if entry.id in alone else 0
-        while variable in groups.get((device_id, at, nth), ()):
+        while places.setdefault((device_id, at, nth), len(places)) <= after:
             nth += 1
+        last_places[device_id, variable] = places[device_id, at, nth]
         groups.setdefault((device_id, at, nth), {})[variable] = entry
     return [
         (

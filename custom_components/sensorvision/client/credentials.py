@@ -9,7 +9,7 @@ import time
 from typing import Callable
 
 from . import protocol, user_protocol
-from .exceptions import AnswerError, raise_for
+from .exceptions import AnswerError, NetworkError, raise_for
 from .protocol import Answer, Request
 from .transport import Transport
 from .user_protocol import Reply, Tokens
@@ -155,7 +155,12 @@ class Account:
         return self._begin(reply.data)
 
     async def _sign(self, request: Request) -> Reply:
-        raw = await self._transport.exchange(request)
+        try:
+            raw = await self._transport.exchange(request)
+        except NetworkError as err:
+            # What was to follow was not sent.
+            err.may_have_arrived = False
+            raise
         return user_protocol.read_login(raw.status, raw.headers, raw.body)
 
     def _begin(self, tokens: Tokens) -> _Session:
