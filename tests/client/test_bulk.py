@@ -316,7 +316,7 @@ async def test_requests_grow_as_long_as_the_server_is_swift(sandbox: Sandbox) ->
 
 
 async def test_device_that_was_passed_over_is_tried_again(sandbox: Sandbox) -> None:
-    """From its oldest reading on, once somebody is in a hurry."""
+    """From its oldest reading on, as soon as a person has mended it and says so."""
     pace = replace(FAST, refused_device_s=3600)
     async with living(sandbox, pace=pace) as house:
         house.report("dev-b", "a", *points(3))
@@ -324,10 +324,14 @@ async def test_device_that_was_passed_over_is_tried_again(sandbox: Sandbox) -> N
         house.report("dev-a", "a", *points(3))
         await eventually(lambda: house.status.delivered == 3)
         assert len(house.outbox) == 3
-        house.status.refused_devices.clear()
+        device = sandbox.store.device("dev-b")
+        assert device
+        ours = sandbox.store.organization_id("Organization A")
+        sandbox.store.update_device(device, organization_id=ours)
         house.delivery.flush()
-        await eventually(lambda: house.status.refused_devices)
-        assert len(house.outbox) == 3
+        await house.settled()
+        assert not house.status.refused_devices
+    assert stored(sandbox, "dev-b", "a") == points(3)
 
 
 async def test_slow_server_gets_smaller_requests(
