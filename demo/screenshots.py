@@ -21,7 +21,7 @@ from .server import Server, server
 _IMAGES = ROOT / "docs" / "images"
 # High enough for a form, and for one with all its sections, in one piece.
 _DESK: ViewportSize = {"width": 1280, "height": 1000}
-_HIGH_DESK: ViewportSize = {"width": 1280, "height": 2400}
+_HIGH_DESK: ViewportSize = {"width": 1280, "height": 2700}
 # So that the charts have something to show.
 _RUN_S = 60
 
