@@ -6,10 +6,15 @@ import signal
 import sys
 from types import ModuleType
 
-from . import faults, kill, soak
+from . import faults, kill, outage, soak
 
 # Each describes its command line by `add_arguments`, and `run` returns a verdict.
-_PROOFS: dict[str, ModuleType] = {"faults": faults, "kill": kill, "soak": soak}
+_PROOFS: dict[str, ModuleType] = {
+    "faults": faults,
+    "kill": kill,
+    "outage": outage,
+    "soak": soak,
+}
 
 
 async def _run(options: argparse.Namespace) -> int:

@@ -7,10 +7,10 @@ from decimal import Decimal
 import json
 from pathlib import Path
 import sqlite3
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A change that Home Assistant has taken.
 
     Attributes:
@@ -35,8 +35,7 @@ class Log:
     unanswered: int
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """A reading in the server's database.
 
     Attributes:

@@ -16,13 +16,13 @@ from statistics import mean
 import tempfile
 import time
 
-import aiohttp
 from rich.console import Console
 
 from demo.processes import running
 from demo.server import Server, server
 
 from .driver import Order
+from .faulty import clear_faults, set_fault
 from .home import Home, make_home, wait_until_mirroring
 from .judgement import Judgement, Log, judge, read_log, read_stored
 from .verdict import Verdict
@@ -111,7 +111,7 @@ async def _kills(
         while_starting = number > 1 and chance.random() < _SHARE_WHILE_STARTING
         while_away = number % _AWAY_EVERY == 0
         if while_away:
-            await _set_fault(sensorvision, "http_503")
+            await set_fault(sensorvision, "http_503")
         begun = time.monotonic()
         async with home.life(f"life-{number}") as life:
             if while_starting:
@@ -123,24 +123,8 @@ async def _kills(
             killed_at = time.time()
             life.process.kill()
             await life.process.wait()
-        await _clear_faults(sensorvision)
+        await clear_faults(sensorvision)
         yield Kill(killed_at, while_starting, while_away)
-
-
-async def _set_fault(sensorvision: Server, name: str) -> None:
-    async with (
-        aiohttp.ClientSession(raise_for_status=True) as session,
-        session.put(f"{sensorvision.url}/_sandbox/faults", json={"name": name}),
-    ):
-        pass
-
-
-async def _clear_faults(sensorvision: Server) -> None:
-    async with (
-        aiohttp.ClientSession(raise_for_status=True) as session,
-        session.delete(f"{sensorvision.url}/_sandbox/faults"),
-    ):
-        pass
 
 
 async def _judge_drained(log: Path, database: Path, kills: list[Kill]) -> Judgement:

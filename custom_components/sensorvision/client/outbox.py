@@ -277,6 +277,8 @@ class CompleteOutbox(Outbox):
             lane = lane_now()
             after_id, dropped = lane.after_id, self.dropped
             newest = self._spool.last_id
+            if after_id >= min(lane.last_id, newest):
+                return None
             entries = await self._spool.read(after_id, limit, without)
             if (lane_now(), lane.after_id, self.dropped) != (lane, after_id, dropped):
                 # Meanwhile some were taken, put back or dropped.
