@@ -6,7 +6,7 @@ import signal
 import sys
 from types import ModuleType
 
-from . import faults, kill, outage, soak
+from . import faults, kill, outage, soak, stop
 
 # Each describes its command line by `add_arguments`, and `run` returns a verdict.
 _PROOFS: dict[str, ModuleType] = {
@@ -14,6 +14,7 @@ _PROOFS: dict[str, ModuleType] = {
     "kill": kill,
     "outage": outage,
     "soak": soak,
+    "stop": stop,
 }
 
 

@@ -71,9 +71,9 @@ class Judgement:
 
 
 def read_log(path: Path) -> Log:
-    """Return what a driver has written down."""
+    """Return what a driver has written down, nothing if it has not begun."""
     asked, taken = set(), []
-    for line in path.read_text().splitlines():
+    for line in path.read_text().splitlines() if path.exists() else ():
         told = json.loads(line)
         if "taken_at" in told:
             taken.append(Change(told["number"], told["taken_at"]))
@@ -108,12 +108,12 @@ def judge(
     """
     copies = Counter(stored)
     arrived = {(reading.number, reading.at_us) for reading in copies}
-    sent_at_us = {Decimal(change.number): _in_us(change.at) for change in changes}
+    sent_at_us = {Decimal(change.number): in_us(change.at) for change in changes}
     young: list[set[tuple[Decimal, int]]] = [
         {
             (number, at_us)
             for number, at_us in sent_at_us.items()
-            if _in_us(kill - interval_s) < at_us <= _in_us(kill)
+            if in_us(kill - interval_s) < at_us <= in_us(kill)
         }
         for kill in kills
     ]
@@ -132,5 +132,6 @@ def judge(
     )
 
 
-def _in_us(seconds: float) -> int:
+def in_us(seconds: float) -> int:
+    """Return a time in whole microseconds, as exact as the server keeps it."""
     return round(seconds * 1_000_000)

@@ -19,7 +19,7 @@ from .unwritten import Unwritten
 T = TypeVar("T")
 
 # The rest of the interval is for writing, which takes its time on a busy computer.
-_COMMIT_BEGINS_AFTER = 0.75
+_COMMIT_BEGINS_AFTER = 0.5
 
 _MAX_PENDING = 100_000
 _RETRY_AFTER_S = 1
