@@ -406,6 +406,27 @@ async def test_reading_for_which_a_whole_request_is_refused_is_found(
     assert sorted(stored(sandbox, "dev-a", "a")) == points(10)
 
 
+async def test_nothing_is_set_aside_while_somebody_refuses_everything(
+    sandbox: Sandbox,
+) -> None:
+    """As a firewall may: what it says of all readings is no reading's fault."""
+    refusals = 0
+
+    def refuse(sent: bytes) -> web.Response | None:
+        nonlocal refusals
+        if b'"timestamp"' not in sent or refusals > 40:
+            return None
+        refusals += 1
+        return web.json_response({"message": "Blocked"}, status=400)
+
+    async with proxied(sandbox, "/sv", refuse) as url, living(url) as house:
+        house.report("dev-a", "a", *points(200))
+        await house.settled()
+        assert refusals > 40
+        assert house.status.refused == 0
+    assert sorted(stored(sandbox, "dev-a", "a")) == points(200)
+
+
 async def test_live_readings_alone_leave_without_pauses(sandbox: Sandbox) -> None:
     """However many there are: only what comes is collected for a while."""
     async with living(sandbox, pace=replace(FAST, window_s=1)) as house:
