@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from random import choice
 import secrets
 import time
 
@@ -25,6 +26,9 @@ _OTHER_PASSWORD = "another-password"  # noqa: S105
 # Longer than the client waits.
 _DELAY_S = 1.2
 _PORT_DEADLINE_S = 5
+
+# While a server is down, no connection of anybody's is given one of these.
+_PORTS = range(20_000, 32_000)
 
 
 class Server:
@@ -63,9 +67,10 @@ class Server:
         """Serve; the address stays the same."""
         deadline = time.monotonic() + _PORT_DEADLINE_S
         while True:
+            port = self._port or choice(_PORTS)
             sandbox = Sandbox(
                 Settings(
-                    port=self._port,
+                    port=port,
                     database=self._database,
                     username=USERNAME,
                     password=_PASSWORD,
@@ -81,7 +86,7 @@ class Server:
             else:
                 break
         self._sandbox = sandbox
-        self._port = int(sandbox.url.rpartition(":")[2])
+        self._port = port
 
     async def stop(self) -> None:
         """Serve no more."""
