@@ -7,6 +7,7 @@ import time
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.sensorvision.client.limits import Limits
 from custom_components.sensorvision.const import DOMAIN
@@ -173,13 +174,21 @@ def _copy(source: Path, target: Path) -> Path:
     return target
 
 
-async def test_damaged_file_is_said_and_everything_goes_on(
+async def _unloaded(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
-) -> None:
+) -> MockConfigEntry:
+    """Return an entry that has sent one reading, and is not loaded any more."""
     _show(hass, 0)
     entry = await set_up(_TANK, **ALICE)
     await until(lambda: len(_tank(sandbox)) == 1)
     assert await hass.config_entries.async_unload(entry.entry_id)
+    return entry
+
+
+async def test_damaged_file_is_said_and_everything_goes_on(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    entry = await _unloaded(hass, sandbox, set_up)
     path = outbox_path(hass, entry.entry_id)
     await hass.async_add_executor_job(path.write_text, "no readings" * 100)
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -194,10 +203,7 @@ async def test_damaged_file_is_said_and_everything_goes_on(
 async def test_file_that_cannot_be_opened_is_said_and_everything_goes_on(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
 ) -> None:
-    _show(hass, 0)
-    entry = await set_up(_TANK, **ALICE)
-    await until(lambda: len(_tank(sandbox)) == 1)
-    assert await hass.config_entries.async_unload(entry.entry_id)
+    entry = await _unloaded(hass, sandbox, set_up)
     path = outbox_path(hass, entry.entry_id)
     await hass.async_add_executor_job(path.unlink)
     await hass.async_add_executor_job(path.mkdir)
