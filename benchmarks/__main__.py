@@ -1,4 +1,4 @@
-"""``python -m benchmarks NAME``: run one of the benches."""
+"""Measure what is promised, beside what else there is for the same."""
 
 import argparse
 import sys

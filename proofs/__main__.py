@@ -1,4 +1,4 @@
-"""``python -m proofs NAME``: run one of the proofs."""
+"""Let things go wrong on purpose, and see what becomes of the readings."""
 
 import argparse
 import asyncio
