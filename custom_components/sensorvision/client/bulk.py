@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-import datetime as dt
 import time
-from typing import TYPE_CHECKING, Awaitable, Callable, Container, Iterable
+from typing import TYPE_CHECKING, Awaitable, Callable, Iterable
 
 from . import protocol
-from .delivery import Delivery
 from .exceptions import (
     AnswerError,
     AuthenticationError,
@@ -17,8 +15,10 @@ from .exceptions import (
     NetworkError,
     ValidationError,
 )
-from .models import Sample
+from .http_delivery import HttpDelivery
 from .readings import Batch, Entry
+from .samples import samples_of
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .http import AsyncSensorVisionClient
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _FIRST_CHUNK = 50
 _MIN_CHUNK = 5
 _MAX_CHUNK = 200
-_STALE_S = 600
 _SWIFT_S = 0.5
 _SLOW_S = 2
 
@@ -39,7 +38,7 @@ _SLOW_S = 2
 _MAY_HAVE_ARRIVED = frozenset({502, 504})
 
 
-class BulkDelivery(Delivery):
+class BulkDelivery(HttpDelivery):
     """Send every reading with its time, many in a request.
 
     What waited while the server was away is replayed oldest first, and after each piece
@@ -48,11 +47,9 @@ class BulkDelivery(Delivery):
     Args:
         client: the way to the server, with a credential that may send times.
         outbox: where readings wait.
-        home_device_id: see `Delivery`.
+        home_device_id: see `HttpDelivery`.
         on_change: see `Delivery`.
-        on_replayed: called in the event loop with the ids of the devices of which only
-            old readings were sent. The server takes a device for as old as its last
-            reading, so a present one is due.
+        on_replayed: see `Turns`.
         pace: how fast to send.
         status: see `Delivery`.
     """
@@ -72,12 +69,8 @@ class BulkDelivery(Delivery):
             client, home_device_id, on_change=on_change, pace=pace, status=status
         )
         self._outbox = outbox
-        self._on_replayed = on_replayed
+        self._turns = Turns(outbox, on_replayed)
         self._chunk = _FIRST_CHUNK
-        # When what each device has shown last was true, while old readings are sent.
-        self._replayed: dict[str, float] = {}
-        self._passed_over: frozenset[str] = frozenset()
-        self._is_interrupted = False
         self._blame: str | None = None
         self._failed_alike = 0
         self._delivered_before = 0
@@ -90,15 +83,8 @@ class BulkDelivery(Delivery):
 
     async def _has_work(self) -> bool:
         self._end_pauses()
-        self._look_back()
-        return self._outbox.has_more or bool(self._due_suspects())
-
-    def _look_back(self) -> None:
-        """Begin anew where a device was passed over that is not any more."""
-        if self._passed_over - self._paused_until.keys():
-            # What was passed over lies before what was sent since.
-            self._passed_over = frozenset()
-            self._outbox.rewind()
+        self._turns.pass_over(self._paused_until)
+        return self._turns.has_more or bool(self._due_suspects())
 
     def _pauses(self) -> list[float]:
         return [
@@ -107,54 +93,37 @@ class BulkDelivery(Delivery):
         ]
 
     async def _drain(self) -> None:
-        if self._is_interrupted:
-            self._is_interrupted = False
-            self._outbox.rewind()
+        self._turns.resume()
         await self._send(self._due_suspects())
         has_more = True
         while has_more and not self._has_failed:
-            self._look_back()
-            self._passed_over = frozenset(self._paused_until)
+            self._turns.pass_over(self._paused_until)
             has_live = await self._send_live()
             has_backlog = not self._has_failed and await self._send_backlog()
             has_more = has_live or has_backlog
-        if self._replayed and not self._has_failed:
-            self._end_replay()
+        if not self._has_failed:
+            self._turns.end()
 
     async def _send_live(self) -> bool:
         """Send some of what is new, and return whether there may be more."""
         chunk = self._chunk
-        live = await self._outbox.take_live(chunk, self._passed_over)
+        live = await self._turns.next_live(chunk)
         if live is None:
             return False
-        for device_id, _, _, at in live.readings:
-            if device_id in self._replayed:
-                self._replayed[device_id] = at
         await self._send(live.entries)
         return len(live.entries) == chunk
 
     async def _send_backlog(self) -> bool:
         """Send some of what was left, and return whether there may be more."""
-        backlog = await self._outbox.take_backlog(self._chunk, self._passed_over)
+        backlog = await self._turns.next_backlog(self._chunk)
         if backlog is None:
             return False
-        for device_id, _, _, at in backlog.readings:
-            self._replayed[device_id] = at
         await self._send(backlog.entries)
         return True
 
     def _failed(self, problem: str) -> None:
-        # Whatever waits from now on has missed its time.
-        self._is_interrupted = True
+        self._turns.interrupt()
         super()._failed(problem)
-
-    def _end_replay(self) -> None:
-        """Say which devices the server now takes for silent since long ago."""
-        latest = time.time() - _STALE_S
-        stale = {device_id for device_id, at in self._replayed.items() if at < latest}
-        self._replayed.clear()
-        if stale:
-            self._on_replayed(frozenset(stale))
 
     async def _send(self, entries: Iterable[Entry]) -> None:
         """Send readings, and put back those of which nothing is known then."""
@@ -171,12 +140,13 @@ class BulkDelivery(Delivery):
         is_in_vain = self.status.delivered == delivered_before
         if self._blame and is_in_vain and not are_suspects:
             # All that waits would be tried like this, and be held in memory.
-            self._has_failed = self._is_interrupted = True
+            self._has_failed = True
+            self._turns.interrupt()
             self.status.problem = self._blame
             self._changed()
 
     async def _post(self, entries: tuple[Entry, ...]) -> None:
-        samples = _samples(entries, self._suspects)
+        samples = samples_of(entries, self._suspects)
         self._delivered_before = self.status.delivered
         started = time.monotonic()
         try:
@@ -308,42 +278,6 @@ class BulkDelivery(Delivery):
             suspect.entry for suspect in self._suspects.values() if suspect.due <= now
         ]
         return sorted(due)[: self._chunk]
-
-
-def _samples(
-    entries: tuple[Entry, ...], alone: Container[int]
-) -> list[tuple[Sample, tuple[Entry, ...]]]:
-    """Return samples with the readings that each tells, in the readings' order.
-
-    What a device has shown at one moment is one sample.
-
-    Args:
-        entries: the readings.
-        alone: the ids of those that are to be judged by themselves.
-    """
-    groups: dict[tuple[str, float, int], dict[str, Entry]] = {}
-    places: dict[tuple[str, float, int], int] = {}
-    last_places: dict[tuple[str, str], int] = {}
-    for entry in entries:
-        device_id, variable, _, at = entry.reading
-        # Not before an earlier reading of the same variable, even if a clock went back.
-        after = last_places.get((device_id, variable), -1)
-        nth = -entry.id if entry.id in alone else 0
-        while places.setdefault((device_id, at, nth), len(places)) <= after:
-            nth += 1
-        last_places[device_id, variable] = places[device_id, at, nth]
-        groups.setdefault((device_id, at, nth), {})[variable] = entry
-    return [
-        (
-            Sample(
-                device_id,
-                {variable: entry.reading.value for variable, entry in told.items()},
-                dt.datetime.fromtimestamp(at, dt.timezone.utc),
-            ),
-            tuple(told.values()),
-        )
-        for (device_id, at, _), told in groups.items()
-    ]
 
 
 @dataclass

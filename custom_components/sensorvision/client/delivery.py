@@ -1,4 +1,4 @@
-"""Bring readings from the outbox to the server: when, how fast, and what if not."""
+"""Bring readings from the outbox to where they go: when, how fast, and what if not."""
 
 from __future__ import annotations
 
@@ -9,30 +9,24 @@ import logging
 import time
 from typing import TYPE_CHECKING, Callable
 
-from .exceptions import (
-    AnswerError,
-    AuthenticationError,
-    PermissionDeniedError,
-    SensorVisionError,
-)
+from .exceptions import AnswerError
 from .pace import Pace
 from .status import Status
 
 if TYPE_CHECKING:
-    from .http import AsyncSensorVisionClient
+    from .exceptions import SensorVisionError
     from .readings import Batch
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class Delivery(ABC):
-    """Send what is in an outbox, as long as the server is there.
+    """Send what is in an outbox, as long as the other side is there.
 
     While it is away, one exchange after growing random pauses sees whether it is back.
 
     Args:
-        client: the way to the server.
-        home_device_id: a device id of this installation, to try the credential with.
+        peer: who takes the readings, and says so when it is printed.
         on_change: called in the event loop whenever `status` has changed; what it
             raises is logged once and stops nothing.
         pace: how fast to send.
@@ -41,16 +35,14 @@ class Delivery(ABC):
 
     def __init__(
         self,
-        client: AsyncSensorVisionClient,
-        home_device_id: str,
+        peer: object,
         *,
         on_change: Callable[[], None],
         pace: Pace | None = None,
         status: Status | None = None,
     ) -> None:
         self.status = status or Status()
-        self._client = client
-        self._home_device_id = home_device_id
+        self._peer = peer
         self._on_change = on_change
         self._pace = pace or Pace()
         self._wake = asyncio.Event()
@@ -156,23 +148,9 @@ class Delivery(ABC):
         If the server was away, a single exchange must show first that it is back.
         """
 
+    @abstractmethod
     async def _probe(self) -> None:
-        """See whether the server is there and takes the credential."""
-        try:
-            probe = await self._client.probe(self._home_device_id)
-        except AuthenticationError as err:
-            self._credential_refused(err)
-        except PermissionDeniedError:
-            # Of server and credential this says that they are good.
-            self._is_explored = True
-            self._server_answered()
-        except SensorVisionError as err:
-            self._server_failed(err)
-        else:
-            self.status.capabilities = probe.capabilities
-            self.status.age = probe.age
-            self._is_explored = True
-            self._server_answered()
+        """See whether the other side is there and takes the credential."""
 
     def _delivered(self, batch: Batch) -> None:
         self.status.delivered += len(batch.entries)
@@ -196,15 +174,15 @@ class Delivery(ABC):
         self.status.refused_devices[device_id] = message
         self._server_answered()
 
-    def _credential_refused(self, err: AnswerError) -> None:
+    def _credential_refused(self, err: SensorVisionError) -> None:
         if not self.status.is_credential_refused:
-            _LOGGER.info("%r refuses the credential: %s", self._client, err)
+            _LOGGER.info("%r refuses the credential: %s", self._peer, err)
         self.status.is_credential_refused = True
         self._failed(str(err))
 
     def _server_failed(self, err: SensorVisionError) -> None:
         if self.status.is_connected is not False:
-            _LOGGER.info("%r is away, readings are kept: %s", self._client, err)
+            _LOGGER.info("%r is away, readings are kept: %s", self._peer, err)
         # It may come back as another version.
         self._is_explored = False
         asked_s = err.retry_after_s if isinstance(err, AnswerError) else None
@@ -225,9 +203,8 @@ class Delivery(ABC):
 
     def _server_answered(self) -> None:
         if self.status.is_connected is False:
-            _LOGGER.info("%r is back", self._client)
+            _LOGGER.info("%r is back", self._peer)
         self._last_exchange = asyncio.get_running_loop().time()
-        self.status.clock_offset_s = self._client.clock_offset_s
         self.status.is_credential_refused = False
         self.status.is_connected = True
         self.status.problem = None

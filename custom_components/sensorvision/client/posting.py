@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING, Callable
 
 from . import protocol
-from .delivery import Delivery
 from .exceptions import (
     AuthenticationError,
     NetworkError,
@@ -17,6 +16,7 @@ from .exceptions import (
     ValidationError,
     error_of,
 )
+from .http_delivery import HttpDelivery
 
 if TYPE_CHECKING:
     from .http import AsyncSensorVisionClient
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from .status import Status
 
 
-class PostingDelivery(Delivery):
+class PostingDelivery(HttpDelivery):
     """Send the newest reading of each variable, one request a device and window.
 
     Args:
         client: the way to the server.
         outbox: where readings wait.
-        home_device_id: see `Delivery`.
+        home_device_id: see `HttpDelivery`.
         on_change: see `Delivery`.
         pace: how fast to send.
         status: see `Delivery`.

@@ -1,0 +1,60 @@
+"""Bring readings to the server over its own API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable
+
+from .delivery import Delivery
+from .exceptions import AuthenticationError, PermissionDeniedError, SensorVisionError
+
+if TYPE_CHECKING:
+    from .http import AsyncSensorVisionClient
+    from .pace import Pace
+    from .status import Status
+
+
+class HttpDelivery(Delivery):
+    """Send what is in an outbox to a server that is asked what it takes.
+
+    Args:
+        client: the way to the server.
+        home_device_id: a device id of this installation, to try the credential with.
+        on_change: see `Delivery`.
+        pace: how fast to send.
+        status: see `Delivery`.
+    """
+
+    def __init__(
+        self,
+        client: AsyncSensorVisionClient,
+        home_device_id: str,
+        *,
+        on_change: Callable[[], None],
+        pace: Pace | None = None,
+        status: Status | None = None,
+    ) -> None:
+        super().__init__(client, on_change=on_change, pace=pace, status=status)
+        self._client = client
+        self._home_device_id = home_device_id
+
+    async def _probe(self) -> None:
+        """See whether the server is there and takes the credential."""
+        try:
+            probe = await self._client.probe(self._home_device_id)
+        except AuthenticationError as err:
+            self._credential_refused(err)
+        except PermissionDeniedError:
+            # Of server and credential this says that they are good.
+            self._is_explored = True
+            self._server_answered()
+        except SensorVisionError as err:
+            self._server_failed(err)
+        else:
+            self.status.capabilities = probe.capabilities
+            self.status.age = probe.age
+            self._is_explored = True
+            self._server_answered()
+
+    def _server_answered(self) -> None:
+        self.status.clock_offset_s = self._client.clock_offset_s
+        super()._server_answered()
