@@ -6,6 +6,7 @@ from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
 from .exceptions import (
     AnswerError,
     AuthenticationError,
+    BrokerLoginError,
     CapabilityError,
     CertificateError,
     DeviceError,
@@ -37,6 +38,7 @@ __all__ = [
     "AnswerError",
     "AsyncSensorVisionClient",
     "AuthenticationError",
+    "BrokerLoginError",
     "Capabilities",
     "CapabilityError",
     "CertificateError",

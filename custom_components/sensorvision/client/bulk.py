@@ -95,31 +95,13 @@ class BulkDelivery(HttpDelivery):
     async def _drain(self) -> None:
         self._turns.resume()
         await self._send(self._due_suspects())
-        has_more = True
-        while has_more and not self._has_failed:
+        while not self._has_failed:
             self._turns.pass_over(self._paused_until)
-            has_live = await self._send_live()
-            has_backlog = not self._has_failed and await self._send_backlog()
-            has_more = has_live or has_backlog
-        if not self._has_failed:
-            self._turns.end()
-
-    async def _send_live(self) -> bool:
-        """Send some of what is new, and return whether there may be more."""
-        chunk = self._chunk
-        live = await self._turns.next_live(chunk)
-        if live is None:
-            return False
-        await self._send(live.entries)
-        return len(live.entries) == chunk
-
-    async def _send_backlog(self) -> bool:
-        """Send some of what was left, and return whether there may be more."""
-        backlog = await self._turns.next_backlog(self._chunk)
-        if backlog is None:
-            return False
-        await self._send(backlog.entries)
-        return True
+            batch = await self._turns.next(self._chunk)
+            if batch is None:
+                self._turns.end()
+                return
+            await self._send(batch.entries)
 
     def _failed(self, problem: str) -> None:
         self._turns.interrupt()

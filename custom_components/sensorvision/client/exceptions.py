@@ -20,6 +20,7 @@ from .user_protocol import LOGIN_REFUSED, LOGINS_USED_UP
 __all__ = [
     "AnswerError",
     "AuthenticationError",
+    "BrokerLoginError",
     "CapabilityError",
     "CertificateError",
     "DeviceError",
@@ -78,15 +79,17 @@ class NetworkError(SensorVisionError):
 
 
 class HostNotFoundError(NetworkError):
-    """The name in the URL has no address."""
+    """The host's name has no address."""
 
-    remedy = "Check the host name in the URL"
+    remedy = "Check the host name"
 
 
 class CertificateError(NetworkError):
     """The server's TLS certificate is not trusted."""
 
-    remedy = "Install the certificate's authority on this machine, or check the URL"
+    remedy = (
+        "Install the certificate's authority on this machine, or check the host name"
+    )
 
 
 class NotHttpError(NetworkError):
@@ -106,7 +109,7 @@ class AnswerError(SensorVisionError):
 
     Attributes:
         answer: what the answer means.
-        status: HTTP status.
+        status: HTTP status, or 0 of what is no HTTP.
         server_message: what the server said, or what can be said in its place.
         error_type: the server's name of its error, or "".
         field: the variable that the server named, or None.
@@ -118,7 +121,8 @@ class AnswerError(SensorVisionError):
 
     def __init__(self, answer: Answer) -> None:
         said = answer.message.rstrip(".")
-        super().__init__(f"{said} (HTTP {answer.status}). {self.remedy}")
+        status = f" (HTTP {answer.status})" if answer.status else ""
+        super().__init__(f"{said}{status}. {self.remedy}")
         self.answer = answer
         self.status = answer.status
         self.server_message = answer.message
@@ -138,6 +142,12 @@ class LoginError(AuthenticationError):
     """The server refused user name and password."""
 
     remedy = "Check user name and password"
+
+
+class BrokerLoginError(AuthenticationError):
+    """The broker refused user name and password, or asks for some."""
+
+    remedy = "Check user name and password of the broker"
 
 
 class DeviceError(AnswerError):

@@ -33,6 +33,7 @@ class Turns:
         self._replayed: dict[str, float] = {}
         self._passed_over: frozenset[str] = frozenset()
         self._is_interrupted = False
+        self._is_new_next = True
 
     @property
     def has_more(self) -> bool:
@@ -57,8 +58,20 @@ class Turns:
             self._outbox.rewind()
         self._passed_over = passed_over
 
-    async def next_live(self, limit: int) -> Batch | None:
-        """Hand out some of what is new; None if there is nothing."""
+    async def next(self, limit: int) -> Batch | None:
+        """Hand out some of what is new or of what was left; None if there is nothing.
+
+        Args:
+            limit: how many readings at the most.
+        """
+        for _ in range(2):
+            self._is_new_next = not self._is_new_next
+            batch = await (self._backlog if self._is_new_next else self._live)(limit)
+            if batch is not None:
+                return batch
+        return None
+
+    async def _live(self, limit: int) -> Batch | None:
         live = await self._outbox.take_live(limit, self._passed_over)
         if live is not None:
             for device_id, _, _, at in live.readings:
@@ -66,8 +79,7 @@ class Turns:
                     self._replayed[device_id] = at
         return live
 
-    async def next_backlog(self, limit: int) -> Batch | None:
-        """Hand out some of what was left; None if there is nothing."""
+    async def _backlog(self, limit: int) -> Batch | None:
         backlog = await self._outbox.take_backlog(limit, self._passed_over)
         if backlog is not None:
             for device_id, _, _, at in backlog.readings:
