@@ -77,6 +77,8 @@ class BulkDelivery(Delivery):
         # When what each device has shown last was true, while old readings are sent.
         self._replayed: dict[str, float] = {}
         self._passed_over: frozenset[str] = frozenset()
+        # What is sent next of the backlog, taken while the server was at work.
+        self._ahead: Batch | None = None
         self._is_interrupted = False
         self._blame: str | None = None
         self._failed_alike = 0
@@ -111,15 +113,31 @@ class BulkDelivery(Delivery):
             self._is_interrupted = False
             self._outbox.rewind()
         await self._send(self._due_suspects())
+        try:
+            await self._send_all()
+        finally:
+            await self._put_back()
+        if self._replayed and not self._has_failed:
+            self._end_replay()
+
+    async def _send_all(self) -> None:
+        """Send live readings and backlog in turn, until nothing waits."""
         has_more = True
         while has_more and not self._has_failed:
+            if frozenset(self._paused_until) != self._passed_over:
+                # It may hold what is to be passed over now, or come back before it.
+                await self._put_back()
             self._look_back()
             self._passed_over = frozenset(self._paused_until)
             has_live = await self._send_live()
             has_backlog = not self._has_failed and await self._send_backlog()
             has_more = has_live or has_backlog
-        if self._replayed and not self._has_failed:
-            self._end_replay()
+
+    async def _put_back(self) -> None:
+        """Let the outbox hand out once more what was taken ahead."""
+        ahead, self._ahead = self._ahead, None
+        if ahead:
+            await self._outbox.release(ahead)
 
     async def _send_live(self) -> bool:
         """Send some of what is new, and return whether there may be more."""
@@ -135,13 +153,24 @@ class BulkDelivery(Delivery):
 
     async def _send_backlog(self) -> bool:
         """Send some of what was left, and return whether there may be more."""
-        backlog = await self._outbox.take_backlog(self._chunk, self._passed_over)
+        if self._ahead and len(self._ahead.entries) > self._chunk:
+            await self._put_back()
+        backlog, self._ahead = self._ahead, None
+        if backlog is None:
+            backlog = await self._take_backlog()
         if backlog is None:
             return False
         for device_id, _, _, at in backlog.readings:
             self._replayed[device_id] = at
-        await self._send(backlog.entries)
+        taking = asyncio.ensure_future(self._take_backlog())
+        try:
+            await self._send(backlog.entries)
+        finally:
+            self._ahead = await taking
         return True
+
+    async def _take_backlog(self) -> Batch | None:
+        return await self._outbox.take_backlog(self._chunk, self._passed_over)
 
     def _failed(self, problem: str) -> None:
         # Whatever waits from now on has missed its time.
