@@ -1,5 +1,6 @@
 """Each device that is delivered over a broker has the token that its server wants."""
 
+import asyncio
 from dataclasses import replace
 import json
 import logging
@@ -9,6 +10,7 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 
 from custom_components.sensorvision.const import DOMAIN
+from custom_components.sensorvision.provisioning import Provisioning
 from custom_components.sensorvision.runtime import SensorVisionConfigEntry
 from custom_components.sensorvision.tokens import tokens_store
 from sandbox import Sandbox, Settings
@@ -213,6 +215,50 @@ async def test_token_is_obtained_once_the_server_is_back(
     assert not shown_issues(hass)
     sandbox.faults.clear()
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
+
+
+async def test_device_that_somebody_makes_meanwhile_keeps_its_token(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """Whoever has made it may have seen it."""
+    entry = await set_up(**ALICE)
+    runtime = entry.runtime_data
+
+    def somebody_makes(_device_id: str) -> dict[str, str]:
+        add_tank(sandbox)
+        return {}
+
+    provisioning = Provisioning(
+        entry,
+        runtime.tokens,
+        client=lambda: runtime.http.client,
+        details_of_new=somebody_makes,
+        on_change=lambda: None,
+        on_known=lambda: None,
+    )
+    assert await provisioning.token_of("home.tank") is None
+    assert provisioning.needed == {"home.tank"}
+    assert _token(sandbox) == TANK_TOKEN
+
+
+async def test_token_that_nobody_waits_for_any_more_is_kept(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """The server shows it only once; and that it fails is no error then."""
+    entry = await set_up(**ALICE)
+    provisioning = entry.runtime_data.brokers.provisioning
+    waiting = asyncio.ensure_future(provisioning.token_of("home.tank"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await until(lambda: _known(entry))
+    assert _known(entry) == _token(sandbox)
+    sandbox.faults.set("http_503")
+    seen = len(sandbox.requests)
+    waiting = asyncio.ensure_future(provisioning.token_of("home.well"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await until(lambda: len(sandbox.requests) > seen)
+    await hass.async_block_till_done()
 
 
 async def test_two_brokers_share_the_token_of_a_device(

@@ -456,8 +456,8 @@ async def test_options_to_select_are_those_of_the_forms(
             part.schema.schema.values() if isinstance(part, section) else [part]
         )
     ]
-    selects = {
-        field.config["translation_key"]: field.config["options"]
+    selects: dict[str, list[Any]] = {
+        field.config["translation_key"]: list(field.config["options"])
         for field in fields
         if isinstance(field, SelectSelector) and "translation_key" in field.config
     }
