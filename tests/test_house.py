@@ -100,16 +100,24 @@ def test_translation_is_pure(pure: str) -> None:
 @pytest.mark.parametrize(
     "low",
     [
+        "broker_connection",
+        "brokers",
         "choice",
         "details",
+        "devices",
+        "http_route",
         "ledger",
         "mirror",
+        "mirror_form",
         "problems",
+        "provisioning",
         "registration",
         "removal",
         "resolver",
+        "routes",
         "selection",
         "telling",
+        "tokens",
     ],
 )
 def test_nothing_points_back_at_the_runtime(low: str) -> None:

@@ -5,14 +5,17 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
+from .brokers import load_brokers
 from .client.pace import Pace
 from .connection import load_authority
 from .const import DOMAIN
-from .delivering import open_outbox, outbox_path, remove_outbox
+from .delivering import open_outboxes, outbox_path, remove_outboxes
+from .devices import register_devices
 from .ledger import ledger_store, load_ledger
 from .problems import Problems
 from .runtime import Runtime, SensorVisionConfigEntry, names_store
 from .services import async_setup_services
+from .tokens import load_tokens, tokens_store
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -39,13 +42,18 @@ async def async_setup_entry(
     """Start mirroring, whether or not the server answers now."""
     stored_names = await names_store(hass, entry.entry_id).async_load()
     ledger = await load_ledger(hass, entry)
+    tokens = await load_tokens(hass, entry.entry_id)
     await load_authority(hass, entry.data)
-    outbox = await open_outbox(hass, entry.entry_id, entry.data)
-    entry.runtime_data = Runtime(hass, entry, stored_names, ledger, outbox, PACE)
+    brokers = await load_brokers(hass, entry)
+    outboxes = await open_outboxes(hass, entry)
+    entry.runtime_data = Runtime(
+        hass, entry, stored_names, ledger, tokens, outboxes, brokers, PACE
+    )
+    register_devices(hass, entry)
     try:
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
-        await outbox.close()
+        await outboxes.close()
         raise
     entry.runtime_data.start()
     entry.async_on_unload(entry.runtime_data.stop)
@@ -66,8 +74,9 @@ async def async_remove_entry(
     """Leave nothing behind."""
     await names_store(hass, entry.entry_id).async_remove()
     path = outbox_path(hass, entry.entry_id)
-    await hass.async_add_executor_job(remove_outbox, path)
+    await hass.async_add_executor_job(remove_outboxes, path)
     await ledger_store(hass, entry.entry_id).async_remove()
+    await tokens_store(hass, entry.entry_id).async_remove()
     Problems(hass, entry).forget()
 
 

@@ -1,4 +1,4 @@
-"""Show whether the server is there and takes the credential."""
+"""Show whether server and brokers are there and take their credentials."""
 
 from typing import override
 
@@ -28,17 +28,21 @@ async def async_setup_entry(
     entry: SensorVisionConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the connectivity sensor."""
-    async_add_entities([ConnectedBinarySensor(entry, _CONNECTED)])
+    """Add a connectivity sensor for the server and for each broker."""
+    for route in entry.runtime_data.routes:
+        async_add_entities(
+            [ConnectedBinarySensor(entry, _CONNECTED, route)],
+            config_subentry_id=route.broker_id,
+        )
 
 
 class ConnectedBinarySensor(StatusEntity, BinarySensorEntity):
-    """On while the server is there and takes the credential."""
+    """On while a server or a broker is there and takes its credential."""
 
     @override
     def _status_changed(self) -> None:
         """Write a state only when it is another one: the status changes at each post."""
-        is_connected = self._runtime.status.is_connected
+        is_connected = self._route.status.is_connected
         if is_connected is not self._attr_is_on:
             self._attr_is_on = is_connected
             super()._status_changed()

@@ -10,6 +10,7 @@ from typing import Any, Self
 from .client.protocol import VALUE_LIMIT
 from .const import (
     CONF_ATTRIBUTES,
+    CONF_DELIVER_OVER,
     CONF_DIAGNOSTICS,
     CONF_DOMAINS,
     CONF_FORMED_BY,
@@ -23,6 +24,7 @@ from .const import (
     CONF_TEXTS,
     CONF_VALUES,
     CONF_WHEN,
+    OVER_HTTP,
 )
 from .mapping import parse_number
 
@@ -125,6 +127,8 @@ class Choice:
         number_by_text: what states stand for that are texts.
         formed_by: what there is one SensorVision device for.
         rhythm: when numbers are sent.
+        broker_id: the subentry of the broker that they are delivered over, or None for
+            the server's HTTP.
     """
 
     include: Pick
@@ -134,6 +138,7 @@ class Choice:
     number_by_text: Mapping[str, int | float] = field(default_factory=dict)
     formed_by: FormedBy = FormedBy.DEVICE
     rhythm: Rhythm = Rhythm()
+    broker_id: str | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Self:
@@ -142,6 +147,7 @@ class Choice:
         leave_out = data.get(CONF_LEAVE_OUT, {})
         values = data.get(CONF_VALUES, {})
         sending = data.get(CONF_SENDING, {})
+        over = sending.get(CONF_DELIVER_OVER, OVER_HTTP)
         return cls(
             include=_pick(data.get(CONF_TARGET, {}), more),
             leave_out=_pick(leave_out.get(CONF_TARGET, {}), leave_out),
@@ -152,6 +158,7 @@ class Choice:
             ),
             formed_by=FormedBy(sending.get(CONF_FORMED_BY, FormedBy.DEVICE)),
             rhythm=Rhythm.of(sending),
+            broker_id=None if over == OVER_HTTP else over,
         )
 
 

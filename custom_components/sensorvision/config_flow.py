@@ -23,6 +23,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import instance_id
 from homeassistant.util import slugify
 
+from .broker_flow import BrokerSubentryFlow
 from .client import Probe
 from .client.http import normalize_url
 from .connection import (
@@ -37,6 +38,7 @@ from .const import (
     CONF_PREFIX,
     DOMAIN,
     MAX_PREFIX_CHARS,
+    SUBENTRY_TYPE_BROKER,
     SUBENTRY_TYPE_MIRROR,
 )
 from .forms import FORMS
@@ -65,8 +67,11 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_get_supported_subentry_types(
         cls, config_entry: ConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
-        """Return what a server can hold: mirrors."""
-        return {SUBENTRY_TYPE_MIRROR: MirrorSubentryFlow}
+        """Return what a server can hold: mirrors, and brokers that they deliver over."""
+        return {
+            SUBENTRY_TYPE_MIRROR: MirrorSubentryFlow,
+            SUBENTRY_TYPE_BROKER: BrokerSubentryFlow,
+        }
 
     @override
     async def async_step_user(

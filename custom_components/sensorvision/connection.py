@@ -131,9 +131,17 @@ def trust(data: Mapping[str, Any]) -> ssl.SSLContext | bool:
 
 @cache
 def _context(authority: str) -> ssl.SSLContext:
+    """Return the context that all who trust an authority can share."""
+    return context_trusting(authority)
+
+
+def context_trusting(authority: str) -> ssl.SSLContext:
     """Return a context that trusts one authority, or one server's own certificate.
 
     As Home Assistant's own, it asks no more of old home-made authorities than needed.
+
+    Raises:
+        ValueError: it is not a certificate in PEM.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -150,15 +158,18 @@ def connection_of(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_overheard(url: str) -> bool:
-    """Tell whether what is sent to a URL can be read on the way, beyond one's own network.
+    """Tell whether what is sent to a URL can be read on the way, beyond one's own network."""
+    parts = normalize_url(url)
+    return parts.scheme == "http" and is_strange(str(parts.host))
+
+
+def is_strange(host: str) -> bool:
+    """Tell whether a host is beyond one's own network.
 
     Own are loopback, private and link-local addresses, and names that have no dot or end
     in `.local`.
     """
-    parts = normalize_url(url)
-    host = str(parts.host).rstrip(".")
-    if parts.scheme != "http":
-        return False
+    host = host.rstrip(".")
     try:
         address = ip_address(host)
     except ValueError:

@@ -21,9 +21,20 @@ CONF_FORMED_BY: Final = "formed_by"
 CONF_WHEN: Final = "when"
 CONF_INTERVAL_S: Final = "interval"
 CONF_HEARTBEAT_MIN: Final = "heartbeat"
+CONF_DELIVER_OVER: Final = "deliver_over"
+
+CONF_TLS: Final = "tls"
+CONF_CLIENT_CERTIFICATE: Final = "client_certificate"
+CONF_CLIENT_KEY: Final = "client_key"
+CONF_TOPIC_PREFIX: Final = "topic_prefix"
+CONF_CHECKS_TOKENS: Final = "checks_tokens"
 
 CONF_MIRRORING: Final = "mirroring"
 
+SUBENTRY_TYPE_BROKER: Final = "broker"
 SUBENTRY_TYPE_MIRROR: Final = "mirror"
+
+# How a mirror delivers that has no broker.
+OVER_HTTP: Final = "http"
 
 MAX_PREFIX_CHARS: Final = 24

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_USERNAME
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import STORAGE_DIR
@@ -18,11 +20,31 @@ from .client.outbox import CompleteOutbox, NewestOutbox
 from .client.pace import Pace
 from .client.posting import PostingDelivery
 from .client.status import Status
-from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN
+from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN, SUBENTRY_TYPE_BROKER
 
 LIMITS = Limits()
 
+_INHERITED_AT_ONCE = 1000
+
 type EntryOutbox = CompleteOutbox | NewestOutbox
+
+
+@dataclass(frozen=True)
+class Outboxes:
+    """The outboxes of a config entry, all of them open.
+
+    Attributes:
+        own: what is delivered over the server's HTTP waits in it.
+        of_brokers: what is delivered over a broker, by the ids of their subentries.
+    """
+
+    own: EntryOutbox
+    of_brokers: dict[str, CompleteOutbox]
+
+    async def close(self) -> None:
+        """Write down what waits."""
+        for outbox in (self.own, *self.of_brokers.values()):
+            await outbox.close()
 
 
 def keeps_times(data: Mapping[str, Any]) -> bool:
@@ -30,20 +52,44 @@ def keeps_times(data: Mapping[str, Any]) -> bool:
     return CONF_USERNAME in data or data.get(CONF_CREDENTIAL) == USER_KEY
 
 
-async def open_outbox(
-    hass: HomeAssistant, entry_id: str, data: Mapping[str, Any]
-) -> EntryOutbox:
-    """Return the outbox of an entry, with what was left in it.
+async def open_outboxes(hass: HomeAssistant, entry: ConfigEntry) -> Outboxes:
+    """Return the outboxes of an entry, with what was left in them.
+
+    What waits for a broker that was removed waits for the server's HTTP then.
 
     Args:
-        hass: in whose storage folder its file is.
-        entry_id: of the entry.
-        data: of the entry.
+        hass: in whose storage folder the files are.
+        entry: whose they are.
     """
+    kind = CompleteOutbox if keeps_times(entry.data) else NewestOutbox
+    own = await _open(hass, kind, outbox_path(hass, entry.entry_id))
+    outboxes = Outboxes(own, {})
+    try:
+        for broker in entry.get_subentries_of_type(SUBENTRY_TYPE_BROKER):
+            path = outbox_path(hass, entry.entry_id, broker.subentry_id)
+            outbox = await _open(hass, CompleteOutbox, path)
+            outboxes.of_brokers[broker.subentry_id] = outbox
+        known = {
+            outbox_path(hass, entry.entry_id, broker_id)
+            for broker_id in (None, *outboxes.of_brokers)
+        }
+        paths = await hass.async_add_executor_job(
+            outbox_paths, outbox_path(hass, entry.entry_id)
+        )
+        for path in paths:
+            if path not in known:
+                await _inherit(hass, own, path)
+    except BaseException:
+        await outboxes.close()
+        raise
+    return outboxes
+
+
+async def _open[AnyOutbox: EntryOutbox](
+    hass: HomeAssistant, kind: type[AnyOutbox], path: Path
+) -> AnyOutbox:
     integration = await async_get_integration(hass, DOMAIN)
-    kind = CompleteOutbox if keeps_times(data) else NewestOutbox
-    path = str(outbox_path(hass, entry_id))
-    outbox = kind(path, LIMITS, str(integration.version))
+    outbox = kind(str(path), LIMITS, str(integration.version))
     opening = asyncio.ensure_future(outbox.open())
     try:
         await asyncio.shield(opening)
@@ -55,15 +101,47 @@ async def open_outbox(
     return outbox
 
 
-def outbox_path(hass: HomeAssistant, entry_id: str) -> Path:
-    """Return the file of an entry's outbox."""
-    return Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry_id}.outbox"))
+async def _inherit(hass: HomeAssistant, heir: EntryOutbox, path: Path) -> None:
+    """Let an outbox hold what one that nobody empties any more has left."""
+    left = await _open(hass, CompleteOutbox, path)
+    try:
+        while not heir.problem and (
+            batch := await left.take_backlog(_INHERITED_AT_ONCE)
+        ):
+            heir.inherit(batch.readings)
+            await heir.commit()
+            if not heir.problem:
+                await left.confirm(batch)
+        is_empty = not left
+    finally:
+        await left.close()
+    if is_empty:
+        await hass.async_add_executor_job(remove_outbox, path)
+
+
+def outbox_path(
+    hass: HomeAssistant, entry_id: str, broker_id: str | None = None
+) -> Path:
+    """Return the file of an entry's own outbox, or of that of one of its brokers."""
+    name = ".".join(filter(None, (DOMAIN, entry_id, broker_id, "outbox")))
+    return Path(hass.config.path(STORAGE_DIR, name))
+
+
+def outbox_paths(own: Path) -> list[Path]:
+    """Return the files of all outboxes of the entry whose own outbox is in a file."""
+    return sorted(own.parent.glob(f"{own.stem}*{own.suffix}"))
 
 
 def remove_outbox(path: Path) -> None:
     """Delete an outbox's file, with all that lies beside it."""
     for part in path.parent.glob(f"{path.name}*"):
         part.unlink()
+
+
+def remove_outboxes(own: Path) -> None:
+    """Delete the files of all outboxes of the entry whose own outbox is in a file."""
+    for path in (own, *outbox_paths(own)):
+        remove_outbox(path)
 
 
 def make_delivery(

@@ -1,12 +1,14 @@
 """Collect what is needed to find a fault, and nothing secret."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from homeassistant.components.diagnostics import REDACTED
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import (
+    CONF_HOST,
+    CONF_PORT,
     CONF_URL,
     CONF_USERNAME,
     CONF_VERIFY_SSL,
@@ -17,13 +19,32 @@ from homeassistant.loader import async_get_integration
 from yarl import URL
 
 from .client.delivery import Status
-from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN
-from .figures import refused_readings
+from .const import (
+    CONF_CHECKS_TOKENS,
+    CONF_CREDENTIAL,
+    CONF_PREFIX,
+    CONF_TLS,
+    CONF_TOPIC_PREFIX,
+    DOMAIN,
+    SUBENTRY_TYPE_BROKER,
+)
+from .figures import as_acknowledged, refused_readings
 from .problems import shown_age
+from .routes import Route
 from .runtime import Runtime, SensorVisionConfigEntry
 
 # Everything else that an entry holds may be a credential, now or later.
 _SHOWN = frozenset({CONF_CREDENTIAL, CONF_PREFIX, CONF_URL, CONF_VERIFY_SSL})
+_SHOWN_OF_BROKER = frozenset(
+    {
+        CONF_CHECKS_TOKENS,
+        CONF_HOST,
+        CONF_PORT,
+        CONF_TLS,
+        CONF_TOPIC_PREFIX,
+        CONF_VERIFY_SSL,
+    }
+)
 
 
 async def async_get_config_entry_diagnostics(
@@ -36,18 +57,19 @@ async def async_get_config_entry_diagnostics(
             "home_assistant": HA_VERSION,
             "integration": str(integration.version),
         },
-        "entry": {
-            key: value if key in _SHOWN else REDACTED
-            for key, value in entry.data.items()
-        }
+        "entry": _redacted(entry.data, _SHOWN)
         | {CONF_URL: _without_credentials(entry.data[CONF_URL])},
         "state": entry.state.value,
     }
+    tokens: list[str] = []
     if entry.state is ConfigEntryState.LOADED:
         found |= _running(entry, entry.runtime_data)
         outbox = entry.runtime_data.outbox
         found["refused_readings"] = await refused_readings(outbox)
-    secrets = _secrets(entry.data)
+        tokens = entry.runtime_data.tokens.secrets()
+    secrets = tokens + _secrets(entry.data, _SHOWN | {CONF_USERNAME})
+    for broker in entry.get_subentries_of_type(SUBENTRY_TYPE_BROKER):
+        secrets += _secrets(broker.data, _SHOWN_OF_BROKER | {CONF_USERNAME})
     return {key: _scrubbed(value, secrets) for key, value in found.items()}
 
 
@@ -71,7 +93,24 @@ def _running(entry: SensorVisionConfigEntry, runtime: Runtime) -> dict[str, Any]
             if subentry_id in entry.subentries
         ],
         "names": runtime.stored_names(),
+        "brokers": list(map(_broker, runtime.brokers.routes.values())),
     }
+
+
+def _broker(route: Route) -> dict[str, Any]:
+    """Return how a broker is set up, and what became of what is delivered over it."""
+    return {
+        "settings": _redacted(
+            route.broker.data if route.broker else {}, _SHOWN_OF_BROKER
+        ),
+        "status": _status(route.status),
+        "figures": as_acknowledged(route.figures),
+    }
+
+
+def _redacted(data: Mapping[str, Any], shown: Collection[str]) -> dict[str, Any]:
+    """Return data with nothing legible but what may be shown."""
+    return {key: value if key in shown else REDACTED for key, value in data.items()}
 
 
 def _status(status: Status) -> dict[str, Any]:
@@ -95,12 +134,12 @@ def _without_credentials(url: str) -> str:
     return str(URL(url).with_user(None).with_query(None).with_fragment(None))
 
 
-def _secrets(data: Mapping[str, Any]) -> list[str]:
-    """Return the texts of an entry that may stand nowhere in what is shown."""
+def _secrets(data: Mapping[str, Any], harmless: Collection[str]) -> list[str]:
+    """Return the texts in data that may stand nowhere in what is shown."""
     return [
         value
         for key, value in data.items()
-        if key not in _SHOWN | {CONF_USERNAME} and isinstance(value, str) and value
+        if key not in harmless and isinstance(value, str) and value
     ]
 
 

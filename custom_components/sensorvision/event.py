@@ -40,7 +40,7 @@ class DeliveryEvent(StatusEntity, EventEntity):
     @override
     def _status_changed(self) -> None:
         """Fire once when the server goes or refuses, and once when it is good again."""
-        status = self._runtime.status
+        status = self._route.status
         # It is unknown before the first answer, and while mirroring is off.
         if status.is_connected is None or status.is_connected is not self._has_failed:
             return

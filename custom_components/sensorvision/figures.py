@@ -57,6 +57,18 @@ def count(status: Status, outbox: Outbox) -> Figures:
     )
 
 
+def as_acknowledged(figures: Figures) -> dict[str, float | None]:
+    """Return what a broker's figures say: it only acknowledges, and refuses nothing."""
+    return {
+        "acknowledged": figures.delivered,
+        "last_acknowledged": figures.last_delivered,
+        "waiting": figures.waiting,
+        "dropped": figures.dropped,
+        "possible_duplicates": figures.possible_duplicates,
+        "oldest_waiting_s": round(figures.oldest_waiting_s, 3),
+    }
+
+
 async def refused_readings(
     outbox: Outbox, limit: int = sys.maxsize
 ) -> list[JsonObjectType]:

@@ -22,6 +22,9 @@ _ENTITIES_AT_ONCE = 100
 
 _LOOK_FOR_STEADY_EVERY = timedelta(minutes=1)
 
+# Takes readings, and the broker that they are to be delivered over, None for HTTP.
+type Accept = Callable[[Iterable[Reading], str | None], None]
+
 
 class Mirror:
     """One choice of entities whose states are sent on.
@@ -41,7 +44,7 @@ class Mirror:
         self,
         hass: HomeAssistant,
         names: Names,
-        accept: Callable[[Iterable[Reading]], None],
+        accept: Accept,
     ) -> None:
         """Follow nothing yet."""
         self.entity_ids: frozenset[str] = frozenset()
@@ -50,6 +53,7 @@ class Mirror:
         self._hass = hass
         self._names = names
         self._accept = accept
+        self._broker_id: str | None = None
         self._how: tuple[object, ...] = ()
         self._capture = self._make_capture(Choice.of({}), self.formation)
         self._rhythm = Rhythm()
@@ -72,7 +76,12 @@ class Mirror:
             choice: which of their numbers to send, and when.
             formation: which device each belongs to.
         """
-        how = (choice.attributes, choice.number_by_text, formation.by)
+        how = (
+            choice.attributes,
+            choice.number_by_text,
+            formation.by,
+            choice.broker_id,
+        )
         known = self.entity_ids if how == self._how else frozenset()
         for entity_id in self.entity_ids - entity_ids:
             self._let_go(entity_id)
@@ -80,6 +89,7 @@ class Mirror:
         self.entity_ids = entity_ids
         self.formation = formation
         self._how = how
+        self._broker_id = choice.broker_id
         self._capture = self._make_capture(choice, formation)
         self._keep_time(choice.rhythm)
         self._send_due_soon()
@@ -106,7 +116,7 @@ class Mirror:
         readings = self._capture.changes(old, new)
         if readings and (is_due or not self._must_wait(new.entity_id)):
             self._sent_at[new.entity_id] = time.monotonic()
-            self._accept(readings)
+            self._accept(readings, self._broker_id)
 
     def _make_capture(self, choice: Choice, formation: Formation) -> Capture:
         return Capture(self._hass, self._names, choice, formation, self.skipped)
@@ -142,7 +152,7 @@ class Mirror:
         del self._held[entity_id]
         if state := self._hass.states.get(entity_id):
             self._sent_at[entity_id] = time.monotonic()
-            self._accept(self._capture.changes(None, state))
+            self._accept(self._capture.changes(None, state), self._broker_id)
 
     def _keep_time(self, rhythm: Rhythm) -> None:
         """Tick as often as the rhythm asks for."""
@@ -212,5 +222,5 @@ class Mirror:
                 self._sent_at[entity_id] = time.monotonic()
                 readings += numbers
         if readings:
-            self._accept(readings)
+            self._accept(readings, self._broker_id)
         self._send_due_soon()

@@ -78,7 +78,8 @@ class Preview:
         skipped: what is chosen and would not be sent.
         missing: chosen things that do not exist.
         is_mirroring: whether mirroring is switched on, or nothing is sent before it is.
-        is_in_bulk: whether one request takes many devices, as with a user's credential.
+        is_in_bulk: whether many devices are sent to without a pause, as with a user's
+            credential and over a broker.
         devices: how many SensorVision devices the readings are of.
     """
 
@@ -198,7 +199,7 @@ async def _preview_all(
                 tuple(skipped),
                 selection.missing,
                 is_mirroring(entry),
-                keeps_times(entry.data),
+                keeps_times(entry.data) or mirror.choice.broker_id in entry.subentries,
             )
         )
         mirror_of = dict.fromkeys(entity_ids, mirror.title) | mirror_of

@@ -12,15 +12,16 @@ from homeassistant.util import dt as dt_util
 from .client import Capabilities, ServerAge
 from .client.age import ANY_VARIABLE_SINCE, TOKENS_OWN_THEIR_DEVICES_SINCE
 from .client.delivery import Status
-from .client.outbox import Outbox
 from .const import DOMAIN
 from .names import UnitChange
+from .routes import Route
 
 ISSUE_DEVICE_REFUSED = "device_refused"
+ISSUE_TOKEN_NEEDED = "device_token_needed"  # noqa: S105 - the key of a text
 ISSUE_TARGET_MISSING = "target_missing"
 
 # Home Assistant can do something about these, and asks before it does.
-_FIXABLE = frozenset({ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING})
+_FIXABLE = frozenset({ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING, ISSUE_TOKEN_NEEDED})
 
 # Answers take a second or two, and their date has no fractions.
 _CLOCK_LEEWAY_S = 60
@@ -139,25 +140,53 @@ class Problems:
             self._show("clock_wrong", {"clock": placeholders})
 
     @callback
-    def show_outbox(self, outbox: Outbox) -> None:
-        """Show what keeps readings from waiting safely."""
-        unwritable = {"outbox": {"reason": outbox.problem}} if outbox.problem else {}
-        self._show("outbox_unwritable", unwritable)
-        mishap = outbox.mishap
-        self._show(
-            "outbox_damaged",
-            {
-                "outbox": {
+    def show_outboxes(self, routes: Iterable[Route]) -> None:
+        """Show what keeps readings from waiting safely, on whichever way."""
+        unwritable: dict[str, dict[str, str]] = {}
+        damaged: dict[str, dict[str, str]] = {}
+        full: dict[str, dict[str, str]] = {}
+        for route in routes:
+            name, outbox, of_whom = route.broker_id or "outbox", route.outbox, {}
+            if route.broker:
+                of_whom = {"entry": f"{self._entry.title} ({route.broker.title})"}
+            if outbox.problem:
+                unwritable[name] = {**of_whom, "reason": outbox.problem}
+            if mishap := outbox.mishap:
+                damaged[name] = {
+                    **of_whom,
                     "reason": mishap.reason,
                     "file": mishap.kept_aside,
                     "saved": str(mishap.saved),
                 }
-            }
-            if mishap
-            else {},
+            if outbox.dropped:
+                full[name] = {**of_whom, "dropped": str(outbox.dropped)}
+        self._show("outbox_unwritable", unwritable)
+        self._show("outbox_damaged", damaged)
+        self._show("outbox_full", full)
+
+    @callback
+    def show_brokers_refused(self, brokers: Mapping[str, str]) -> None:
+        """Show the brokers that refuse their credential: titles by subentries."""
+        self._show(
+            "broker_refused",
+            {broker_id: {"broker": title} for broker_id, title in brokers.items()},
         )
-        dropped = {"outbox": {"dropped": str(outbox.dropped)}} if outbox.dropped else {}
-        self._show("outbox_full", dropped)
+
+    @callback
+    def show_brokers_missing(self, mirrors: Mapping[str, str]) -> None:
+        """Show the mirrors whose broker was removed: titles by subentries."""
+        self._show(
+            "broker_missing",
+            {mirror_id: {"mirror": title} for mirror_id, title in mirrors.items()},
+        )
+
+    @callback
+    def show_tokens_needed(self, device_ids: Iterable[str]) -> None:
+        """Show the devices whose token only a person can tell."""
+        self._show(
+            ISSUE_TOKEN_NEEDED,
+            {device_id: {"device": device_id} for device_id in device_ids},
+        )
 
     @callback
     def show_missing(self, missing: Iterable[Missing]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 import logging
 from typing import Any, cast
@@ -63,6 +63,7 @@ class Registration:
         knowledge: what Home Assistant knows.
         ledger: what the server was told.
         pace: of the delivery.
+        on_other_ways: returns what became of what is not delivered over HTTP.
 
     Attributes:
         problem: why it waits to try again, a sentence for a person, or None.
@@ -76,6 +77,7 @@ class Registration:
         knowledge: Knowledge,
         ledger: Ledger,
         pace: Pace,
+        on_other_ways: Callable[[], Iterable[Status]],
     ) -> None:
         """Prepare, and start nothing yet."""
         self.problem: str | None = None
@@ -85,6 +87,7 @@ class Registration:
         self._knowledge = knowledge
         self._ledger = ledger
         self._pace = pace
+        self._on_other_ways = on_other_ways
         self._due: set[str] = set()
         self._due_changes = 0
         self._are_all_due = False
@@ -127,7 +130,10 @@ class Registration:
             return
         if not self._task:
             self._start(client, status)
-        progress = (status.is_connected, len(status.accepted_variables))
+        progress = (
+            status.is_connected,
+            sum(len(way.accepted_variables) for way in self._all_ways(status)),
+        )
         if progress != self._progress:
             self._progress = progress
             self._wake.set()
@@ -191,9 +197,10 @@ class Registration:
         if self._are_all_due:
             self._due.update(self._knowledge.device_ids())
             self._are_all_due = False
-        accepted = status.accepted_variables - self._accepted
-        self._accepted |= accepted
-        self._due.update(device_id for device_id, _ in accepted)
+        for way in self._all_ways(status):
+            accepted = way.accepted_variables - self._accepted
+            self._accepted |= accepted
+            self._due.update(device_id for device_id, _ in accepted)
         if not status.is_connected:
             return
         due = sorted(self._due, key=lambda device_id: self._failures[device_id])
@@ -221,12 +228,17 @@ class Registration:
             if due_changes == self._due_changes:
                 self._due.discard(device_id)
             return None
-        if device_id not in status.accepted_devices:
+        ways = self._all_ways(status)
+        if not any(device_id in way.accepted_devices for way in ways):
             return None
         for variable in list(news.variables):
-            if (device_id, variable) not in status.accepted_variables:
+            address = device_id, variable
+            if not any(address in way.accepted_variables for way in ways):
                 del news.variables[variable]
         return news or None
+
+    def _all_ways(self, status: Status) -> list[Status]:
+        return [status, *self._on_other_ways()]
 
     async def _news(self, device_id: str, status: Status) -> News:
         news = News()

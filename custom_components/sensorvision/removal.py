@@ -1,6 +1,6 @@
 """Offer to delete the server's devices of a mirror that was removed."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -26,14 +26,14 @@ class Removal:
         entry: ConfigEntry,
         knowledge: Knowledge,
         ledger: Ledger,
-        outbox: Outbox,
+        outboxes: Callable[[], Iterable[Outbox]],
     ) -> None:
         """Look nothing up yet."""
         self._hass = hass
         self._entry = entry
         self._knowledge = knowledge
         self._ledger = ledger
-        self._outbox = outbox
+        self._outboxes = outboxes
 
     @callback
     def note(self) -> None:
@@ -86,7 +86,8 @@ class Removal:
         left: dict[str, str] = {}
         for index, device_id in enumerate(unused):
             # It would come back with them.
-            await self._outbox.discard(device_id)
+            for outbox in self._outboxes():
+                await outbox.discard(device_id)
             try:
                 await _delete(client, device_id)
             except DeviceError as err:

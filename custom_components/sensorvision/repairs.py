@@ -5,10 +5,11 @@ from typing import Any
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 from homeassistant.core import HomeAssistant
 
-from .problems import ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING
+from .problems import ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING, ISSUE_TOKEN_NEEDED
 from .removal import ISSUE_MIRROR_REMOVED
 from .removal_flow import RemovedMirrorFlow
 from .repair_flows import MissingThingsFlow, RefusedDeviceFlow
+from .token_flow import NeededTokenFlow
 
 
 async def async_create_fix_flow(
@@ -19,6 +20,8 @@ async def async_create_fix_flow(
         return RemovedMirrorFlow(data)
     if data and issue_id.startswith(ISSUE_TARGET_MISSING):
         return MissingThingsFlow(data)
+    if data and issue_id.startswith(ISSUE_TOKEN_NEEDED):
+        return NeededTokenFlow(data)
     if data and issue_id.startswith(ISSUE_DEVICE_REFUSED):
         return RefusedDeviceFlow(data)
     return ConfirmRepairFlow()

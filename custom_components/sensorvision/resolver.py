@@ -1,6 +1,5 @@
 """Let each mirror follow what its choice means, whatever happens to the registries."""
 
-from collections.abc import Callable, Iterable
 import logging
 from typing import Any
 
@@ -25,9 +24,8 @@ from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.start import async_at_started
 
 from .choice import Choice
-from .client.readings import Reading
 from .const import CONF_LEAVE_OUT, CONF_TARGET, SUBENTRY_TYPE_MIRROR
-from .mirror import Mirror
+from .mirror import Accept, Mirror
 from .names import Names
 from .problems import Missing, Problems
 from .selection import Formation, Registry
@@ -60,7 +58,7 @@ class Resolver:
         hass: HomeAssistant,
         entry: ConfigEntry,
         names: Names,
-        accept: Callable[[Iterable[Reading]], None],
+        accept: Accept,
         problems: Problems,
     ) -> None:
         """Prepare, and start nothing yet."""

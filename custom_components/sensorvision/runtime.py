@@ -1,31 +1,36 @@
 """Hold together what a config entry runs: mirrors, outbox and delivery."""
 
-import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    ConfigEntry,
+    ConfigEntryState,
+)
 from homeassistant.const import CONF_URL, EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import (
-    CALLBACK_TYPE,
     Event,
     HomeAssistant,
     callback,
 )
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.storage import Store
 
+from .brokers import Brokers
 from .client import Sample
-from .client.delivery import Delivery, Pace, Status
+from .client.delivery import Pace, Status
 from .client.exceptions import raise_for
+from .client.mqtt import Broker
 from .client.outbox import CompleteOutbox
 from .client.readings import Reading
-from .connection import connection_of, open_client
+from .connection import connection_of
 from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
-from .delivering import EntryOutbox, keeps_times, make_delivery
+from .delivering import EntryOutbox, Outboxes, keeps_times
 from .details import Knowledge
-from .figures import Figures, count
+from .devices import register_devices
+from .figures import Figures
+from .http_route import HttpRoute
 from .ledger import Ledger
 from .mirror import Mirror
 from .names import Names, StoredNames
@@ -33,6 +38,8 @@ from .problems import Problems
 from .registration import Registration
 from .removal import Removal, withdraw
 from .resolver import Resolver
+from .routes import Route
+from .tokens import Tokens, load_tokens
 
 type SensorVisionConfigEntry = ConfigEntry[Runtime]
 
@@ -52,8 +59,10 @@ class Runtime:
     is wrong shows in its entities and in repair issues.
 
     Attributes:
-        outbox: the readings that wait.
+        http: the way to the server over its HTTP.
+        brokers: the ways over brokers.
         registration: what brings names and places to the server.
+        tokens: those of the devices that are known.
         is_mirroring: whether it captures and sends, as its switch was left.
     """
 
@@ -63,29 +72,57 @@ class Runtime:
         entry: SensorVisionConfigEntry,
         stored_names: StoredNames | None,
         ledger: Ledger,
-        outbox: EntryOutbox,
+        tokens: Tokens,
+        outboxes: Outboxes,
+        brokers: Mapping[str, Broker],
         pace: Pace,
     ) -> None:
         """Prepare, and start nothing yet."""
-        self.outbox = outbox
         self._hass = hass
         self._entry = entry
-        self._pace = pace
         self._names = Names(entry.data[CONF_PREFIX], stored_names)
         self._names_given = len(self._names)
         self._store = names_store(hass, entry.entry_id)
         self._problems = Problems(hass, entry)
-        self._listeners: list[Callable[[], None]] = []
         self._resolver = Resolver(
             hass, entry, self._names, self._accept, self._problems
         )
         knowledge = Knowledge(hass, self._names, self._resolver.mirrors)
         self._ledger = ledger
-        self.registration = Registration(hass, entry, knowledge, ledger, pace)
-        self._removal = Removal(hass, entry, knowledge, ledger, self.outbox)
+        self.registration = Registration(
+            hass, entry, knowledge, ledger, pace, lambda: list(self.brokers.statuses())
+        )
+        self.http = HttpRoute(
+            hass,
+            entry,
+            outboxes.own,
+            pace,
+            details_of_new=self.registration.details_of_new,
+            on_change=self._status_changed,
+            on_replayed=self._replayed,
+        )
+        self.tokens = tokens
+        self.brokers = Brokers(
+            hass,
+            entry,
+            brokers,
+            outboxes.of_brokers,
+            tokens,
+            self._problems,
+            pace,
+            client=lambda: self.http.client,
+            details_of_new=self.registration.details_of_new,
+            on_change=self._broker_changed,
+            on_replayed=self._replayed,
+        )
+        self._removal = Removal(
+            hass,
+            entry,
+            knowledge,
+            ledger,
+            lambda: [route.outbox for route in self.routes],
+        )
         self._connection = connection_of(entry.data)
-        self._delivery = self._make_delivery(Status())
-        self._task: asyncio.Task[None] | None = None
         self._is_shut_down = False
         self.is_mirroring = is_mirroring(entry)
 
@@ -95,14 +132,24 @@ class Runtime:
         return self._resolver.mirrors
 
     @property
+    def routes(self) -> list[Route]:
+        """Return all ways to the server."""
+        return [self.http, *self.brokers.routes.values()]
+
+    @property
+    def outbox(self) -> EntryOutbox:
+        """Return what waits to be delivered over HTTP."""
+        return self.http.outbox
+
+    @property
     def status(self) -> Status:
-        """Return what became of the readings."""
-        return self._delivery.status
+        """Return what became of the readings that are delivered over HTTP."""
+        return self.http.status
 
     @property
     def figures(self) -> Figures:
-        """Return what became of the readings, in figures."""
-        return count(self.status, self.outbox)
+        """Return the same in figures."""
+        return self.http.figures
 
     def stored_names(self) -> StoredNames:
         """Return the names that were given."""
@@ -115,9 +162,11 @@ class Runtime:
     @callback
     def start(self) -> None:
         """Follow the mirrors and deliver."""
-        self._start_delivery()
+        if self.is_mirroring:
+            self._start_routes()
         self._resolver.start()
         self._removal.note()
+        self.brokers.show_missing()
         # Home Assistant unloads no entry when it stops.
         self._entry.async_on_unload(
             self._hass.bus.async_listen(
@@ -137,21 +186,24 @@ class Runtime:
         """Capture and send nothing any more; what waits is on disk then."""
         self._is_shut_down = True
         self._resolver.stop()
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self.outbox.close()
+        for route in self.routes:
+            await route.close()
 
     @callback
     def entry_updated(self) -> None:
         """Take over changed mirrors or a changed connection."""
         # Before those that were removed are let go of.
         self._removal.note()
+        if self.brokers.are_others():
+            # They have devices and files of their own.
+            self._hass.config_entries.async_schedule_reload(self._entry.entry_id)
+            return
         if connection_of(self._entry.data) != self._connection:
             self.reconnect()
         if is_mirroring(self._entry) is not self.is_mirroring:
             self._switched()
         self._resolver.resolve()
+        self.brokers.show_missing()
         self._removal.offer(self.status)
 
     @callback
@@ -168,18 +220,12 @@ class Runtime:
             # It is another server that has accepted them.
             status.accepted_devices = set()
             status.accepted_variables = set()
-        self._link_to_server()
-        self._stop_delivery()
-        self._delivery = self._make_delivery(status)
-        self._start_delivery()
-
-    def _link_to_server(self) -> None:
-        """Let the service's page lead to where the server is now."""
-        dr.async_get(self._hass).async_get_or_create(
-            config_entry_id=self._entry.entry_id,
-            identifiers={(DOMAIN, self._entry.entry_id)},
-            configuration_url=self._entry.data[CONF_URL],
-        )
+        register_devices(self._hass, self._entry)
+        self.registration.stop()
+        self.http.stop()
+        self.http.connect(status)
+        if self.is_mirroring:
+            self.http.start()
 
     @callback
     def flush(self) -> None:
@@ -189,7 +235,8 @@ class Runtime:
             ServiceValidationError: mirroring is switched off.
         """
         self._insist_on_mirroring()
-        self._delivery.flush()
+        self.http.flush()
+        self.brokers.flush()
 
     async def send(self, device_id: str, variables: Mapping[str, int | float]) -> None:
         """Store numbers as true now, past the outbox; see the client's `send_data`.
@@ -199,7 +246,7 @@ class Runtime:
             SensorVisionError: they were not stored.
         """
         self._insist_on_mirroring()
-        await self._client.send_data(device_id, variables)
+        await self.http.client.send_data(device_id, variables)
 
     async def send_past(
         self, device_id: str, variables: Mapping[str, int | float], time: datetime
@@ -212,12 +259,15 @@ class Runtime:
             SensorVisionError: they were not stored.
         """
         self._insist_on_mirroring()
-        [result] = await self._client.send_batch([Sample(device_id, variables, time)])
+        [result] = await self.http.client.send_batch(
+            [Sample(device_id, variables, time)]
+        )
         raise_for(result.answer)
 
     async def delete_devices(self, device_ids: Collection[str]) -> dict[str, str]:
         """Delete the server's devices of a removed mirror; see `Removal.delete`."""
-        left = await self._removal.delete(self._client, device_ids)
+        left = await self._removal.delete(self.http.client, device_ids)
+        await self.tokens.forget(set(device_ids) - left.keys())
         await self._store.async_save(self._names.as_stored())
         return left
 
@@ -239,34 +289,9 @@ class Runtime:
         """Capture and send nothing any more; what waits goes on waiting."""
         self._store_option(CONF_MIRRORING, False)
 
-    @callback
-    def add_listener(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
-        """Call a function whenever the status has changed, until it is taken off."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
-
-    def _make_delivery(self, status: Status) -> Delivery:
-        self._client = open_client(
-            self._hass,
-            self._entry.data,
-            details_of_new=self.registration.details_of_new,
-        )
-        return make_delivery(
-            self._client,
-            self.outbox,
-            self._entry.data,
-            self._pace,
-            on_change=self._status_changed,
-            on_replayed=self._replayed,
-            status=status,
-        )
-
-    def _start_delivery(self) -> None:
-        if not self.is_mirroring:
-            return
-        self._task = self._entry.async_create_background_task(
-            self._hass, self._delivery.run(), f"{DOMAIN} delivery"
-        )
+    def _start_routes(self) -> None:
+        for route in self.routes:
+            route.start()
 
     def _store_option(self, key: str, value: object) -> None:
         """Keep it over a restart; the entry then says so to everybody."""
@@ -274,32 +299,27 @@ class Runtime:
             self._entry, options={**self._entry.options, key: value}
         )
 
-    def _stop_delivery(self) -> None:
-        """Send nothing any more; what was about to be sent is put back."""
-        self.registration.stop()
-        if self._task:
-            self._task.cancel()
-            self._task = None
-
     def _switched(self) -> None:
         """Begin or cease to capture and to send."""
         self.is_mirroring = is_mirroring(self._entry)
         if self.is_mirroring:
-            self._start_delivery()
+            self._start_routes()
             for mirror in self.mirrors.values():
                 # What it then follows anew it sends as it is now.
                 mirror.stop()
         else:
-            self._stop_delivery()
-            self.status.is_connected = None
-        self._tell()
+            self.registration.stop()
+            for route in self.routes:
+                route.stop()
+                route.status.is_connected = None
+        for route in self.routes:
+            route.tell()
 
     @callback
-    def _accept(self, readings: Iterable[Reading]) -> None:
+    def _accept(self, readings: Iterable[Reading], broker_id: str | None) -> None:
         if not self.is_mirroring or self._is_shut_down:
             return
-        self.outbox.append(readings)
-        self._delivery.notify()
+        self.brokers.routes.get(broker_id or "", self.http).accept(readings)
         if len(self._names) != self._names_given:
             self._names_given = len(self._names)
             self._problems.show_unit_changes(self._names.take_unit_changes())
@@ -318,14 +338,15 @@ class Runtime:
         elif self.status.is_connected:
             self._end_reauth()
         self._problems.show_delivery(self.status)
-        self._problems.show_outbox(self.outbox)
-        self.registration.status_changed(self._client, self.status)
+        self._problems.show_outboxes(self.routes)
+        self.registration.status_changed(self.http.client, self.status)
         self._removal.offer(self.status)
-        self._tell()
+        self.http.tell()
 
-    def _tell(self) -> None:
-        for listener in self._listeners:
-            listener()
+    @callback
+    def _broker_changed(self) -> None:
+        self._problems.show_outboxes(self.routes)
+        self.registration.status_changed(self.http.client, self.status)
 
     def _end_reauth(self) -> None:
         """Ask no more for another token: the server takes the one there is."""
@@ -336,3 +357,10 @@ class Runtime:
 def is_mirroring(entry: ConfigEntry) -> bool:
     """Tell whether an entry is to capture and to send, as its switch was left."""
     return bool(entry.options.get(CONF_MIRRORING, True))
+
+
+async def tokens_of(hass: HomeAssistant, entry: SensorVisionConfigEntry) -> Tokens:
+    """Return the tokens of an entry's devices, whether or not it is loaded."""
+    if entry.state is ConfigEntryState.LOADED:
+        return entry.runtime_data.tokens
+    return await load_tokens(hass, entry.entry_id)

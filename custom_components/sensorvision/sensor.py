@@ -1,7 +1,7 @@
 """Show what became of the readings."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import override
@@ -19,6 +19,7 @@ from homeassistant.util import dt as dt_util
 
 from .entity import SensorVisionEntity
 from .figures import Figures
+from .routes import Route
 from .runtime import SensorVisionConfigEntry
 from .throttle import Throttle
 
@@ -29,6 +30,10 @@ _INTERVAL_S = 30
 
 # A time has neither unit nor state class, so the logbook lists each of its states.
 _SELDOM_S = 5 * 60
+
+# A broker says that it has a reading, not that the server has it.
+_AS_OF_BROKER = {"delivered": "acknowledged", "last_delivered": "last_acknowledged"}
+_NOT_OF_BROKER = frozenset({"refused", "round_trip_time", "superseded"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,21 +104,42 @@ _DESCRIPTIONS = (
     ),
 )
 
+# What a broker can say: it stores nothing, and neither refuses nor replaces a reading.
+_DESCRIPTIONS_OF_BROKER = tuple(
+    replace(
+        description,
+        key=_AS_OF_BROKER.get(description.key, description.key),
+        translation_key=_AS_OF_BROKER.get(description.key, description.key),
+        entity_registry_enabled_default=description.entity_registry_enabled_default
+        or description.key in _AS_OF_BROKER,
+    )
+    for description in _DESCRIPTIONS
+    if description.key not in _NOT_OF_BROKER
+)
+
 
 async def async_setup_entry(
     hass: HomeAssistant,
     entry: SensorVisionConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add a sensor for each figure."""
-    throttles = {
-        interval_s: Throttle(hass, entry, interval_s)
-        for interval_s in (_INTERVAL_S, _SELDOM_S)
-    }
-    async_add_entities(
-        FigureSensor(entry, description, throttles[description.interval_s])
-        for description in _DESCRIPTIONS
-    )
+    """Add a sensor for each figure of the server and of each broker."""
+    for route in entry.runtime_data.routes:
+        throttles = {
+            interval_s: Throttle(hass, entry, route, interval_s)
+            for interval_s in (_INTERVAL_S, _SELDOM_S)
+        }
+        async_add_entities(
+            [
+                FigureSensor(
+                    entry, description, route, throttles[description.interval_s]
+                )
+                for description in (
+                    _DESCRIPTIONS_OF_BROKER if route.broker else _DESCRIPTIONS
+                )
+            ],
+            config_subentry_id=route.broker_id,
+        )
 
 
 class FigureSensor(SensorVisionEntity, SensorEntity):
@@ -125,17 +151,18 @@ class FigureSensor(SensorVisionEntity, SensorEntity):
         self,
         entry: SensorVisionConfigEntry,
         description: FigureDescription,
+        route: Route,
         throttle: Throttle,
     ) -> None:
         """Know whom to follow."""
-        super().__init__(entry, description)
+        super().__init__(entry, description, route)
         self._throttle = throttle
 
     @property
     @override
     def native_value(self) -> float | datetime | None:
         """Return the figure as it is now."""
-        return self.entity_description.value_of(self._runtime.figures)
+        return self.entity_description.value_of(self._route.figures)
 
     @override
     async def async_added_to_hass(self) -> None:

@@ -23,10 +23,11 @@ import voluptuous as vol
 from .choice import Choice
 from .client import CapabilityError, SensorVisionError, ValidationError
 from .const import CONF_TARGET, DOMAIN, SUBENTRY_TYPE_MIRROR
-from .figures import refused_readings
-from .mirror_flow import NEW_MIRROR
+from .figures import as_acknowledged, refused_readings
+from .mirror_form import NEW_MIRROR
 from .preview import Preview, Row, Skipped, preview, preview_mirrors
 from .problems import shown_age
+from .routes import Route
 from .runtime import SensorVisionConfigEntry
 
 ATTR_MIRROR: Final = "mirror"
@@ -131,8 +132,7 @@ async def _status(call: ServiceCall) -> ServiceResponse:
     for key in ("oldest_waiting_s", "round_trip_s"):
         if figures[key] is not None:
             figures[key] = round(figures[key], 3)
-    if (last_delivered := figures.pop("last_delivered")) is not None:
-        last_delivered = dt_util.utc_from_timestamp(last_delivered).isoformat()
+    last_delivered = _instant(figures.pop("last_delivered"))
     return {
         "connected": runtime.status.is_connected,
         "mirroring": runtime.is_mirroring,
@@ -142,7 +142,27 @@ async def _status(call: ServiceCall) -> ServiceResponse:
         "last_delivered": last_delivered,
         **figures,
         "refused_readings": await refused_readings(runtime.outbox, _MAX_REFUSED_SHOWN),
+        "brokers": list(map(_broker_as_data, runtime.brokers.routes.values())),
     }
+
+
+def _broker_as_data(route: Route) -> JsonObjectType:
+    """Return what became of the readings that are delivered over a broker."""
+    figures = as_acknowledged(route.figures)
+    return {
+        "name": route.broker.title if route.broker else None,
+        "connected": route.status.is_connected,
+        "problem": route.status.problem,
+        **figures,
+        "last_acknowledged": _instant(figures["last_acknowledged"]),
+    }
+
+
+def _instant(timestamp: float | None) -> str | None:
+    """Return seconds since 1970 (UTC) as people and templates read them."""
+    if timestamp is None:
+        return None
+    return dt_util.utc_from_timestamp(timestamp).isoformat()
 
 
 async def _preview(call: ServiceCall) -> ServiceResponse:

@@ -36,7 +36,11 @@ async def _info(hass: HomeAssistant) -> dict[str, Any]:
     return {
         "servers": len(entries),
         "reachable": _reach_all(hass, entries),
-        "waiting": sum(len(entry.runtime_data.outbox) for entry in entries),
+        "waiting": sum(
+            len(route.outbox)
+            for entry in entries
+            for route in entry.runtime_data.routes
+        ),
         "last_delivered": _last_delivered(entries),
     }
 

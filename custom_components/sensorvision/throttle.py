@@ -8,6 +8,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.event import async_track_time_interval
 
+from .routes import Route
 from .runtime import SensorVisionConfigEntry
 
 _LOGGER = logging.getLogger(__name__)
@@ -25,23 +26,28 @@ class Throttle:
     """
 
     def __init__(
-        self, hass: HomeAssistant, entry: SensorVisionConfigEntry, interval_s: int
+        self,
+        hass: HomeAssistant,
+        entry: SensorVisionConfigEntry,
+        route: Route,
+        interval_s: int,
     ) -> None:
         """Follow the status until the entry is unloaded.
 
         Args:
             hass: whose time it is.
-            entry: whose status to follow.
+            entry: of which it is.
+            route: whose status to follow.
             interval_s: how long a while is.
         """
-        self._runtime = entry.runtime_data
+        self._route = route
         self._listeners: list[Callable[[], None]] = []
         self._awaited = self._awaited_now()
         self._debouncer = Debouncer(
             hass, _LOGGER, cooldown=interval_s, immediate=True, function=self._tell
         )
         entry.async_on_unload(self._debouncer.async_shutdown)
-        entry.async_on_unload(self._runtime.add_listener(self._status_changed))
+        entry.async_on_unload(self._route.add_listener(self._status_changed))
         entry.async_on_unload(
             async_track_time_interval(hass, self._minute_passed, _WAITING_INTERVAL)
         )
@@ -53,7 +59,7 @@ class Throttle:
         return lambda: self._listeners.remove(listener)
 
     def _awaited_now(self) -> tuple[bool | None, bool]:
-        status = self._runtime.status
+        status = self._route.status
         return status.is_connected, status.last_delivered is None
 
     @callback
@@ -65,7 +71,7 @@ class Throttle:
 
     @callback
     def _minute_passed(self, _now: datetime) -> None:
-        if self._runtime.outbox:
+        if self._route.outbox:
             self._debouncer.async_schedule_call()
 
     @callback

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from aiohttp.resolver import AsyncResolver
@@ -27,6 +28,7 @@ from custom_components.sensorvision.client.pace import Pace
 from custom_components.sensorvision.const import CONF_PREFIX, DOMAIN
 from sandbox import Sandbox, Settings
 
+from .brokers import Mosquitto
 from .house import House
 from .tls import TlsServer, tls_server
 
@@ -87,12 +89,25 @@ class _Resolver(AsyncResolver):
 
 
 @pytest.fixture
-async def sandbox(hass: HomeAssistant) -> AsyncGenerator[Sandbox]:
+def settings() -> Settings:
+    """Return how the server is made; tests of a server with a broker have others."""
+    return SETTINGS
+
+
+@pytest.fixture
+async def mosquitto(tmp_path: Path) -> AsyncGenerator[Mosquitto]:
+    """Run a real broker that lets everybody in."""
+    async with Mosquitto(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def sandbox(hass: HomeAssistant, settings: Settings) -> AsyncGenerator[Sandbox]:
     """Run a server in which the token belongs to one of two organisations.
 
     All entries are unloaded while it still runs.
     """
-    async with Sandbox(SETTINGS) as sandbox:
+    async with Sandbox(settings) as sandbox:
         yield sandbox
         # One may just be reloading.
         await hass.async_block_till_done()

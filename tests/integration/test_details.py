@@ -24,7 +24,7 @@ def names() -> Names:
 @pytest.fixture
 def knowledge(hass: HomeAssistant, names: Names) -> Knowledge:
     """Know what a mirror of one entity sends to."""
-    mirror = Mirror(hass, names, lambda readings: None)
+    mirror = Mirror(hass, names, lambda _readings, _broker_id: None)
     mirror.follow(frozenset({"sensor.tank"}), Choice.of({}), FORMATION)
     return Knowledge(hass, names, {"m": mirror})
 

@@ -20,6 +20,7 @@ from custom_components.sensorvision.attributes import ATTRIBUTES, SENSIBLE_ATTRI
 from custom_components.sensorvision.choice import is_glob
 from sandbox import Sandbox
 
+from .brokers import broker, free_port
 from .conftest import SetUp
 from .house import House, mirror, numbers, until
 from .test_translations import TEXTS
@@ -97,6 +98,13 @@ def test_every_field_of_a_connection_is_explained(step: str) -> None:
         assert label.lower() in _PROSE.lower()
 
 
+def test_every_field_of_a_broker_is_explained() -> None:
+    """By the name that it has in the form."""
+    part = _PROSE[_PROSE.index("## Deliver over MQTT") :]
+    for label in TEXTS["config_subentries"]["broker"]["step"]["user"]["data"].values():
+        assert f"\n| {label} |" in part[: part.index("\n## ")], label
+
+
 def test_every_field_of_a_mirror_is_explained() -> None:
     """By the name that it has in the form, or that of its section."""
     form = TEXTS["config_subentries"]["mirror"]["step"]["user"]
@@ -105,7 +113,7 @@ def test_every_field_of_a_mirror_is_explained() -> None:
         told[key] = section["name"]
         if key in {"values", "sending"}:
             told |= section["data"]
-    assert len(told) == 13
+    assert len(told) == 14
     for label in told.values():
         assert re.search(rf"^\|.*\b{label}\b", _PROSE, re.MULTILINE | re.IGNORECASE), (
             label
@@ -260,7 +268,7 @@ async def test_everything_that_an_action_returns_is_explained(
 ) -> None:
     """By its name."""
     house.entity("sensor.tank", "70")
-    entry = await set_up(mirror(entity_id=["sensor.tank"]))
+    entry = await set_up(broker(free_port()), mirror(entity_id=["sensor.tank"]))
     await until(lambda: entry.runtime_data.status.capabilities)
     response = await _act(hass, _example(f"sensorvision.{action}", entry))
     told = set(response)
@@ -268,6 +276,8 @@ async def test_everything_that_an_action_returns_is_explained(
         told |= set(response.get(inner, ()))
     for previewed in response.get("mirrors", ()):
         told |= set(previewed)
+    for shown in response.get("brokers", ()):
+        told |= set(shown)
     assert len(told) > 7
     assert {name for name in told if f"`{name}`" not in _PROSE} == set()
 

@@ -23,7 +23,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.sensorvision.client.readings import Reading
 from custom_components.sensorvision.const import CONF_TARGET, DOMAIN
-from custom_components.sensorvision.delivering import open_outbox, outbox_path
+from custom_components.sensorvision.delivering import open_outboxes, outbox_path
 from sandbox import Sandbox
 
 from .conftest import TOKEN, SetUp, connection
@@ -287,7 +287,7 @@ async def test_setup_that_is_cancelled_lets_go_of_its_file(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert entry.state is ConfigEntryState.SETUP_ERROR
-    outbox = await open_outbox(hass, entry.entry_id, entry.data)
+    outbox = (await open_outboxes(hass, entry)).own
     outbox.append([Reading("home.tank", "tank", 70, time=0)])
     await outbox.commit()
     assert outbox.problem is None

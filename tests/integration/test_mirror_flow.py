@@ -77,7 +77,7 @@ async def test_only_things_that_have_a_name_can_be_followed(
     assert form["type"] is FlowResultType.FORM
     assert form["errors"] == {CONF_TARGET: "target_unnamed"}
     assert form["data_schema"]
-    assert _suggested(form["data_schema"]) == {
+    assert suggested(form["data_schema"]) == {
         CONF_NAME: "Odd",
         "diagnostics": False,
     }
@@ -102,7 +102,7 @@ async def test_mirror_can_be_changed(
     [subentry_id] = entry.subentries
     form = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "reconfigure")
-    assert _suggested(form["data_schema"]) == {
+    assert suggested(form["data_schema"]) == {
         CONF_NAME: "Tanks",
         CONF_TARGET: {"entity_id": ["sensor.tank"]},
     }
@@ -213,7 +213,7 @@ async def test_preview_leads_back_to_the_form_with_what_was_entered(
     form = await flows.async_configure(form["flow_id"], {"next_step_id": "user"})
     assert form["type"] is FlowResultType.FORM
     assert form["data_schema"]
-    assert _suggested(form["data_schema"]) == first | {"diagnostics": False}
+    assert suggested(form["data_schema"]) == first | {"diagnostics": False}
     second = {CONF_NAME: "Tank", CONF_TARGET: {"entity_id": ["sensor.tank"]}}
     preview = await flows.async_configure(form["flow_id"], second)
     assert preview["step_id"] == "preview"
@@ -249,7 +249,7 @@ async def test_preview_of_a_change_leads_back_to_its_form(
     _assert_is_told(preview)
     form = await flows.async_configure(form["flow_id"], {"next_step_id": "reconfigure"})
     assert form["data_schema"]
-    assert _suggested(form["data_schema"])[CONF_NAME] == "Water"
+    assert suggested(form["data_schema"])[CONF_NAME] == "Water"
     assert [subentry.title for subentry in entry.subentries.values()] == ["Tanks"]
 
 
@@ -265,8 +265,9 @@ def _assert_is_told(menu: SubentryFlowResult) -> None:
     assert (step["title"] + step["description"]).format(**given)
 
 
-def _suggested(schema: vol.Schema) -> dict[str, Any]:
+def suggested(schema: vol.Schema | None) -> dict[str, Any]:
     """Return what a form shows before anything is entered."""
+    assert schema
     return {
         str(key): key.description["suggested_value"]
         for key in schema.schema

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from awesomeversion import AwesomeVersion, AwesomeVersionStrategy
+import homeassistant
 from homeassistant.bootstrap import (
     CORE_INTEGRATIONS,
     DEFAULT_INTEGRATIONS,
@@ -16,6 +17,7 @@ from homeassistant.bootstrap import (
 )
 import homeassistant.components
 from homeassistant.const import __version__ as HA_VERSION
+from packaging.requirements import Requirement
 from PIL import Image
 import pytest
 from yarl import URL
@@ -107,8 +109,18 @@ def test_manifest_names_every_integration_that_is_imported() -> None:
 
 
 def test_client_needs_nothing_that_a_core_does_not_bring() -> None:
-    """So that nothing has to be installed."""
-    assert not MANIFEST.get("requirements")
+    """But what speaks MQTT, in a version that every core lets in."""
+    [asked] = map(Requirement, MANIFEST["requirements"])
+    assert asked.name == "aiomqtt"
+    constraints = Path(homeassistant.__file__).with_name("package_constraints.txt")
+    [allowed] = [
+        Requirement(line)
+        for line in constraints.read_text().splitlines()
+        if line.startswith(asked.name)
+    ]
+    installed = metadata.version(asked.name)
+    assert installed in asked.specifier
+    assert installed in allowed.specifier
     imported = {
         name.split(".")[0]
         for path in (FOLDER / "client").glob("*.py")
@@ -122,7 +134,7 @@ def test_client_needs_nothing_that_a_core_does_not_bring() -> None:
         )
     }
     third_party = imported & metadata.packages_distributions().keys()
-    assert third_party <= {"aiohttp", "yarl"}
+    assert third_party <= {"aiohttp", "aiomqtt", "yarl"}
     assert "homeassistant" not in imported
 
 

@@ -35,7 +35,7 @@ def shown_issues(hass: HomeAssistant) -> list[tuple[str, dict[str, str]]]:
         texts = TEXTS["issues"][issue.translation_key]
         shown = [texts["title"], texts.get("description", "")]
         if "fix_flow" in texts:
-            shown += texts["fix_flow"]["step"]["confirm"].values()
+            shown += texts["fix_flow"]["step"].get("confirm", {}).values()
         for text in shown:
             assert "{" not in text.format(**placeholders)
         found.append((issue.translation_key, placeholders))

@@ -252,6 +252,7 @@ async def test_flush_sends_what_waits_and_status_says_so(
         "refused": 0,
         "oldest_waiting_s": 0,
         "refused_readings": [],
+        "brokers": [],
     }
 
 

@@ -12,33 +12,49 @@ from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     SOURCE_USER,
     ConfigFlowContext,
+    SubentryFlowResult,
 )
-from homeassistant.const import CONF_PASSWORD
+from homeassistant.const import CONF_NAME, CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import SelectSelector
 from homeassistant.helpers.translation import async_get_translations
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components import sensorvision
-from custom_components.sensorvision import connection
-from custom_components.sensorvision.const import DOMAIN, SUBENTRY_TYPE_MIRROR
+from custom_components.sensorvision import broker_connection, connection
+from custom_components.sensorvision.const import (
+    DOMAIN,
+    SUBENTRY_TYPE_BROKER,
+    SUBENTRY_TYPE_MIRROR,
+)
 from custom_components.sensorvision.problems import (
     ISSUE_DEVICE_REFUSED,
     ISSUE_TARGET_MISSING,
+    ISSUE_TOKEN_NEEDED,
 )
 from custom_components.sensorvision.removal import ISSUE_MIRROR_REMOVED
 from sandbox import Sandbox
 
+from .brokers import (
+    BROKER_ID,
+    MIRROR_ID,
+    broker,
+    choice_over,
+    free_port,
+    mirror_over,
+)
 from .conftest import ALICE, SetUp
-from .house import mirror, until
+from .house import until
 
 FOLDER = Path(sensorvision.__file__).parent
 TRANSLATIONS = FOLDER / "translations"
 TEXTS: dict[str, Any] = json.loads((TRANSLATIONS / "en.json").read_text())
 CONFIG: dict[str, Any] = TEXTS["config"]
 MIRROR: dict[str, Any] = TEXTS["config_subentries"][SUBENTRY_TYPE_MIRROR]
+BROKER: dict[str, Any] = TEXTS["config_subentries"][SUBENTRY_TYPE_BROKER]
 
 MENUS = {
     "user": ["key", "account"],
@@ -207,10 +223,15 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
         "system_health",
     }
     assert CONFIG.keys() <= _FLOW_PARTS
-    assert MIRROR.keys() <= _FLOW_PARTS | {"entry_type", "initiate_flow"}
-    assert MIRROR["entry_type"]
-    assert {"user", "reconfigure"} == MIRROR["initiate_flow"].keys()
-    for step in (*CONFIG["step"].values(), *MIRROR["step"].values()):
+    for subentry in (MIRROR, BROKER):
+        assert subentry.keys() <= _FLOW_PARTS | {"entry_type", "initiate_flow"}
+        assert subentry["entry_type"]
+        assert {"user", "reconfigure"} == subentry["initiate_flow"].keys()
+    for step in (
+        *CONFIG["step"].values(),
+        *MIRROR["step"].values(),
+        *BROKER["step"].values(),
+    ):
         assert step.keys() <= _STEP_PARTS
         assert step["title"]
         if step.keys() in (
@@ -230,12 +251,26 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
             assert {"title", "description"} <= step.keys() <= _STEP_PARTS
 
 
+async def _forms_of(
+    hass: HomeAssistant, entry: MockConfigEntry, subentry_type: str, subentry_id: str
+) -> list[SubentryFlowResult]:
+    """Return the form for a new subentry, and that for one that is there."""
+    return [
+        await hass.config_entries.subentries.async_init(
+            (entry.entry_id, subentry_type), context={"source": SOURCE_USER}
+        ),
+        await entry.start_subentry_reconfigure_flow(hass, subentry_id),
+    ]
+
+
 async def test_every_form_has_a_text_for_every_field(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
 ) -> None:
     """And what a text leaves open is filled in by the form."""
+    hass.states.async_set("sensor.tank", "70")
     entry = await set_up(
-        mirror(entity_id=["sensor.tank"]),
+        broker(free_port()),
+        mirror_over(formed_by="mirror", entity_id=["sensor.tank"]),
         api_key="99999999-9999-4999-8999-999999999999",
     )
     await set_up(**ALICE | {CONF_PASSWORD: "wrong"})
@@ -264,13 +299,23 @@ async def test_every_form_has_a_text_for_every_field(
             config_forms.append(
                 await flows.async_configure(menu["flow_id"], {"next_step_id": option})
             )
-    mirror_forms = [
-        await hass.config_entries.subentries.async_init(
-            (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
-        ),
-        await entry.start_subentry_reconfigure_flow(hass, next(iter(entry.subentries))),
-    ]
-    for texts, forms in ((CONFIG, config_forms), (MIRROR, mirror_forms)):
+    subentries = hass.config_entries.subentries
+    mirror_forms = await _forms_of(hass, entry, SUBENTRY_TYPE_MIRROR, MIRROR_ID)
+    broker_forms = await _forms_of(hass, entry, SUBENTRY_TYPE_BROKER, BROKER_ID)
+    asking = await entry.start_subentry_reconfigure_flow(hass, MIRROR_ID)
+    await subentries.async_configure(
+        asking["flow_id"],
+        {CONF_NAME: "Tank"}
+        | choice_over(BROKER_ID, "mirror", entity_id=["sensor.tank"]),
+    )
+    mirror_forms.append(
+        await subentries.async_configure(asking["flow_id"], {"next_step_id": "save"})
+    )
+    for texts, forms in (
+        (CONFIG, config_forms),
+        (MIRROR, mirror_forms),
+        (BROKER, broker_forms),
+    ):
         assert {form["step_id"] for form in forms} == {
             name for name, step in texts["step"].items() if "data" in step
         }
@@ -290,11 +335,12 @@ async def test_every_form_has_a_text_for_every_field(
                     "data"
                 ].keys()
             given = set(form["description_placeholders"] or {})
-            # Any of the errors may be shown at any of the forms with fields.
+            # Any of the errors may be shown at any of the forms with fields, but for that
+            # of a token, which has one of its own.
             errors = [
                 text
                 for key, text in texts["error"].items()
-                if not key.startswith("server_too_old")
+                if not key.startswith("server_too_old") and form["step_id"] != "token"
             ]
             for text in (*(text for _, text in _walk(step)), *errors):
                 assert _placeholders(text) <= given
@@ -302,10 +348,16 @@ async def test_every_form_has_a_text_for_every_field(
 
 def _errors_in_code() -> set[str]:
     """Return the keys of all errors that the flows can show."""
-    found = {key for _, _, key in connection._ERRORS}
+    found = {key for _, _, key in (*connection._ERRORS, *broker_connection._ERRORS)}
     trees = [
         ast.parse((FOLDER / f"{flow}.py").read_text())
-        for flow in ("connection", "mirror_flow", "problems")
+        for flow in (
+            "broker_connection",
+            "connection",
+            "mirror_flow",
+            "mirror_form",
+            "problems",
+        )
     ]
     for node in (node for tree in trees for node in ast.walk(tree)):
         match node:
@@ -322,17 +374,23 @@ def _errors_in_code() -> set[str]:
                 found.add(key)
             case ast.Call(func=ast.Name("TooOld"), args=[ast.Constant(str(key)), _]):
                 found.add(key)
+            case ast.Call(
+                func=ast.Name("FieldError"), args=[_, ast.Constant(str(key))]
+            ):
+                found.add(key)
     return found
 
 
 def test_errors_are_those_of_the_flows() -> None:
     """None without a text, no text without an error."""
-    texts = CONFIG["error"].keys() | MIRROR["error"].keys()
+    texts = CONFIG["error"].keys() | MIRROR["error"].keys() | BROKER["error"].keys()
     assert texts == _errors_in_code()
     assert not CONFIG["error"].keys() & MIRROR["error"].keys()
     assert MIRROR["error"].keys() == {
         "invalid_glob",
         "invalid_text",
+        "invalid_token",
+        "one_device_only",
         "target_empty",
         "target_unnamed",
     }
@@ -353,6 +411,7 @@ def test_aborts_are_those_of_the_flows() -> None:
         "reconfigure_successful",
     }
     assert MIRROR["abort"].keys() == {"reconfigure_successful"}
+    assert BROKER["abort"].keys() == {"reconfigure_successful"}
 
 
 @pytest.mark.usefixtures("sandbox")
@@ -360,7 +419,7 @@ async def test_entities_have_a_name_and_an_icon(
     hass: HomeAssistant, set_up: SetUp
 ) -> None:
     """From the texts, or from their device class."""
-    entry = await set_up()
+    entry = await set_up(broker(free_port()))
     keys = {
         (entity.domain, entity.translation_key)
         for entity in er.async_entries_for_config_entry(
@@ -380,21 +439,31 @@ async def test_entities_have_a_name_and_an_icon(
 async def test_options_to_select_are_those_of_the_forms(
     hass: HomeAssistant, set_up: SetUp
 ) -> None:
-    entry = await set_up()
-    form = await hass.config_entries.subentries.async_init(
-        (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
-    )
-    assert form["data_schema"]
+    """A broker is offered by its name, which needs no text."""
+    entry = await set_up(broker(free_port()))
+    forms = [
+        await hass.config_entries.subentries.async_init(
+            (entry.entry_id, subentry_type), context={"source": SOURCE_USER}
+        )
+        for subentry_type in (SUBENTRY_TYPE_MIRROR, SUBENTRY_TYPE_BROKER)
+    ]
+    schemas = [form["data_schema"] for form in forms if form["data_schema"]]
     fields = [
         field
-        for part in form["data_schema"].schema.values()
-        for field in (part.schema.schema.values() if isinstance(part, section) else ())
+        for schema in schemas
+        for part in schema.schema.values()
+        for field in (
+            part.schema.schema.values() if isinstance(part, section) else [part]
+        )
     ]
-    selects = {
-        field.config["translation_key"]: field.config["options"]
+    selects: dict[str, list[Any]] = {
+        field.config["translation_key"]: list(field.config["options"])
         for field in fields
         if isinstance(field, SelectSelector) and "translation_key" in field.config
     }
+    [over_http, over_broker] = selects["deliver_over"]
+    assert over_broker == {"value": BROKER_ID, "label": "Mosquitto"}
+    selects["deliver_over"] = [over_http["value"]]
     # The words of a preview have no other place.
     words = {"mend", "preview", "skip_reason"}
     assert selects.keys() | words == TEXTS["selector"].keys()
@@ -416,5 +485,10 @@ def test_issues_are_those_of_the_code() -> None:
         and node.func.attr in ("_create", "_show")
         and isinstance(node.args[0], ast.Constant)
     }
-    named = {ISSUE_DEVICE_REFUSED, ISSUE_MIRROR_REMOVED, ISSUE_TARGET_MISSING}
+    named = {
+        ISSUE_DEVICE_REFUSED,
+        ISSUE_MIRROR_REMOVED,
+        ISSUE_TARGET_MISSING,
+        ISSUE_TOKEN_NEEDED,
+    }
     assert shown | named == TEXTS["issues"].keys()

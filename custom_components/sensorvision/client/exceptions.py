@@ -24,6 +24,7 @@ __all__ = [
     "CapabilityError",
     "CertificateError",
     "DeviceError",
+    "DeviceExistsError",
     "HostNotFoundError",
     "KeyLockedError",
     "LoginError",
@@ -166,6 +167,12 @@ class PayloadError(AnswerError):
     """The server refused the data, and would refuse it again."""
 
     remedy = "Send finite numbers below 1e14 under names of at most 100 characters"
+
+
+class DeviceExistsError(AnswerError):
+    """There is a device of this id already, of whatever organisation."""
+
+    remedy = "Use the device that there is, or choose another device id"
 
 
 class TokenExistsError(AnswerError):

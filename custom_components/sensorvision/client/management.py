@@ -10,6 +10,7 @@ from . import management_protocol, protocol, user_protocol
 from .credentials import USER_KEY
 from .exceptions import (
     CapabilityError,
+    DeviceExistsError,
     NotSensorVisionError,
     TokenExistsError,
     error_of,
@@ -84,6 +85,33 @@ class Management(ABC):
         Raises:
             PermissionDeniedError: the id belongs to another organisation.
         """
+        try:
+            return await self.add_device(
+                device_id,
+                name=name,
+                description=description,
+                location=location,
+                sensor_type=sensor_type,
+                firmware_version=firmware_version,
+            )
+        except DeviceExistsError:
+            return await self.device(device_id)
+
+    async def add_device(
+        self,
+        device_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        location: str | None = None,
+        sensor_type: str | None = None,
+        firmware_version: str | None = None,
+    ) -> Device:
+        """Make a device as `register_device` does, but only if there is none yet.
+
+        Raises:
+            DeviceExistsError: there is one of this id.
+        """
         details = management_protocol.device_details(
             name=name or device_id,
             description=description,
@@ -94,7 +122,7 @@ class Management(ABC):
         request = user_protocol.register_request(device_id, details)
         reply = await self._ask(request)
         if user_protocol.is_taken_device(reply.answer):
-            return await self.device(device_id)
+            raise DeviceExistsError(reply.answer)
         return _read(device_of, reply)
 
     async def update_device(

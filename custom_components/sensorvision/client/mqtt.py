@@ -138,17 +138,19 @@ class Publisher:
         client.pending_calls_threshold = 1 << 16
         opening = asyncio.ensure_future(client.__aenter__())
         try:
-            await asyncio.wait_for(asyncio.shield(opening), self._timeouts.connect_s)
-        except aiomqtt.MqttError as err:
-            raise self._error_of(err) from err
-        except asyncio.TimeoutError as err:
-            self._leave(client, opening)
-            raise RequestTimeoutError(
-                f"The broker {broker.host} can't be reached in time"
-            ) from err
+            await asyncio.wait([opening], timeout=self._timeouts.connect_s)
         except asyncio.CancelledError:
             self._leave(client, opening)
             raise
+        if not opening.done():
+            self._leave(client, opening)
+            raise RequestTimeoutError(
+                f"The broker {broker.host} can't be reached in time"
+            )
+        try:
+            opening.result()
+        except aiomqtt.MqttError as err:
+            raise self._error_of(err) from err
         self._client = client
         self._lost = asyncio.ensure_future(self._watch(client))
 

@@ -83,6 +83,10 @@ class Outbox(ABC):
         """Accept readings, in the order in which they became true."""
 
     @abstractmethod
+    def inherit(self, readings: Iterable[Reading]) -> None:
+        """Accept what another outbox has left, as far as it is still of use."""
+
+    @abstractmethod
     def oldest(self) -> float | None:
         """Return when the oldest waiting reading was true, or None if none waits."""
 
@@ -145,6 +149,18 @@ class NewestOutbox(Outbox):
         """Accept readings, in the order in which they became true."""
         for reading in readings:
             self._wait(self._spool.add(reading))
+
+    def inherit(self, readings: Iterable[Reading]) -> None:
+        """Accept what is still true; what is too old or has a newer one is superseded."""
+        now = time.time()
+        for reading in readings:
+            device_id, variable, _, at = reading
+            waiting = self._waiting.get(device_id, {}).get(variable)
+            is_newest = waiting is None or waiting.reading.time <= at
+            if is_newest and abs(now - at) <= _STILL_TRUE_S:
+                self.append([reading])
+            else:
+                self.superseded += 1
 
     async def devices(self) -> list[str]:
         """Return the ids of the devices that have readings to hand out."""
@@ -238,6 +254,10 @@ class CompleteOutbox(Outbox):
         """Accept readings, in the order in which they became true."""
         for reading in readings:
             self._spool.add(reading)
+
+    def inherit(self, readings: Iterable[Reading]) -> None:
+        """Accept all of it: each reading has its own time."""
+        self.append(readings)
 
     @property
     def has_more(self) -> bool:
