@@ -100,15 +100,21 @@ def test_translation_is_pure(pure: str) -> None:
 @pytest.mark.parametrize(
     "low",
     [
+        "backfill",
+        "backfill_job",
+        "capture",
         "choice",
         "details",
+        "filling",
         "ledger",
         "mirror",
         "problems",
+        "recorded",
         "registration",
         "removal",
         "resolver",
         "selection",
+        "stored_times",
         "telling",
     ],
 )

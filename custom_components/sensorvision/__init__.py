@@ -5,6 +5,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
+from .backfill_job import jobs_store
 from .client.pace import Pace
 from .connection import load_authority
 from .const import DOMAIN
@@ -38,10 +39,11 @@ async def async_setup_entry(
 ) -> bool:
     """Start mirroring, whether or not the server answers now."""
     stored_names = await names_store(hass, entry.entry_id).async_load()
+    jobs = await jobs_store(hass, entry.entry_id).async_load()
     ledger = await load_ledger(hass, entry)
     await load_authority(hass, entry.data)
     outbox = await open_outbox(hass, entry.entry_id, entry.data)
-    entry.runtime_data = Runtime(hass, entry, stored_names, ledger, outbox, PACE)
+    entry.runtime_data = Runtime(hass, entry, stored_names, ledger, jobs, outbox, PACE)
     try:
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     except BaseException:
@@ -50,6 +52,8 @@ async def async_setup_entry(
     entry.runtime_data.start()
     entry.async_on_unload(entry.runtime_data.stop)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
+    # Before the outbox notes that what follows is captured.
+    await entry.runtime_data.backfill.save()
     return True
 
 
@@ -68,6 +72,7 @@ async def async_remove_entry(
     path = outbox_path(hass, entry.entry_id)
     await hass.async_add_executor_job(remove_outbox, path)
     await ledger_store(hass, entry.entry_id).async_remove()
+    await jobs_store(hass, entry.entry_id).async_remove()
     Problems(hass, entry).forget()
 
 

@@ -22,7 +22,11 @@ CONF_WHEN: Final = "when"
 CONF_INTERVAL_S: Final = "interval"
 CONF_HEARTBEAT_MIN: Final = "heartbeat"
 
+CONF_HISTORY: Final = "history"
+CONF_HISTORY_DAYS: Final = "days"
+
 CONF_MIRRORING: Final = "mirroring"
+CONF_FILL_GAPS: Final = "fill_gaps"
 
 SUBENTRY_TYPE_MIRROR: Final = "mirror"
 

@@ -27,6 +27,8 @@ class Figures:
         round_trip_s: how long the server took for its last answer, in seconds, or None.
         last_delivered: when it last accepted a reading, in seconds since 1970 (UTC), or
             None.
+        backfill_percent: how much of what is filled from the recorder is done, or None
+            if there is nothing.
     """
 
     delivered: int
@@ -38,9 +40,10 @@ class Figures:
     oldest_waiting_s: float
     round_trip_s: float | None
     last_delivered: float | None
+    backfill_percent: int | None
 
 
-def count(status: Status, outbox: Outbox) -> Figures:
+def count(status: Status, outbox: Outbox, backfill_percent: int | None) -> Figures:
     """Return the figures as they are now."""
     oldest = outbox.oldest()
     return Figures(
@@ -54,6 +57,7 @@ def count(status: Status, outbox: Outbox) -> Figures:
         oldest_waiting_s=0 if oldest is None else max(0.0, time.time() - oldest),
         round_trip_s=status.round_trip_s,
         last_delivered=status.last_delivered,
+        backfill_percent=backfill_percent,
     )
 
 

@@ -43,6 +43,8 @@ from .const import (
     CONF_FORMED_BY,
     CONF_GLOBS,
     CONF_HEARTBEAT_MIN,
+    CONF_HISTORY,
+    CONF_HISTORY_DAYS,
     CONF_INTERVAL_S,
     CONF_LEAVE_OUT,
     CONF_MORE,
@@ -52,11 +54,13 @@ from .const import (
     CONF_VALUES,
     CONF_WHEN,
 )
+from .delivering import keeps_times
 from .preview import preview as preview_choice
 from .preview_text import in_words
 
 _DAY_S = 24 * 60 * 60
 _DAY_MIN = 24 * 60
+_MAX_HISTORY_DAYS = 3650
 
 _VALUES = {
     vol.Optional(CONF_ATTRIBUTES): SelectSelector(
@@ -95,6 +99,16 @@ _SENDING = {
     ),
 }
 
+_HISTORY = {
+    vol.Required(CONF_HISTORY_DAYS, default=0): NumberSelector(
+        NumberSelectorConfig(
+            min=0,
+            max=_MAX_HISTORY_DAYS,
+            mode=NumberSelectorMode.BOX,
+            unit_of_measurement=UnitOfTime.DAYS,
+        )
+    ),
+}
 
 # What a new mirror is unless told otherwise.
 NEW_MIRROR = {CONF_VALUES: {CONF_ATTRIBUTES: list(SENSIBLE_ATTRIBUTES)}}
@@ -183,11 +197,18 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
             del suggested[CONF_TARGET]
         if errors.get(CONF_LEAVE_OUT) == "target_unnamed":
             del suggested[CONF_LEAVE_OUT]
+        schema = _schema(self.hass)
+        if self.source == SOURCE_USER and keeps_times(self._get_entry().data):
+            schema = schema.extend(
+                {
+                    vol.Optional(CONF_HISTORY): section(
+                        vol.Schema(_HISTORY), {"collapsed": True}
+                    )
+                }
+            )
         return self.async_show_form(
             step_id=step_id,
-            data_schema=self.add_suggested_values_to_schema(
-                _schema(self.hass), suggested
-            ),
+            data_schema=self.add_suggested_values_to_schema(schema, suggested),
             errors=errors,
             description_placeholders={"globs": ", ".join(_bad_globs(shown))},
         )
@@ -267,4 +288,7 @@ def _bad_globs(user_input: Mapping[str, Any]) -> list[str]:
 
 def _data(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a mirror keeps of its form; its name is its title."""
-    return {key: value for key, value in user_input.items() if key != CONF_NAME}
+    data = {key: value for key, value in user_input.items() if key != CONF_NAME}
+    if not data.get(CONF_HISTORY, {}).get(CONF_HISTORY_DAYS):
+        data.pop(CONF_HISTORY, None)
+    return data

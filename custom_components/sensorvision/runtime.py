@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+import time
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_URL, EVENT_HOMEASSISTANT_FINAL_WRITE
@@ -14,8 +15,11 @@ from homeassistant.core import (
 )
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import Store
 
+from .backfill import Backfill
+from .backfill_job import StoredJobs
 from .client import Sample
 from .client.delivery import Delivery, Pace, Status
 from .client.exceptions import raise_for
@@ -28,16 +32,19 @@ from .details import Knowledge
 from .figures import Figures, count
 from .ledger import Ledger
 from .mirror import Mirror
-from .names import Names, StoredNames
+from .names import Names, StoredNames, UnitChange
 from .problems import Problems
 from .registration import Registration
 from .removal import Removal, withdraw
 from .resolver import Resolver
+from .stored_times import StoredTimes
 
 type SensorVisionConfigEntry = ConfigEntry[Runtime]
 
 _STORAGE_VERSION = 1
 _SAVE_NAMES_AFTER_S = 1
+
+_MARK_EVERY = timedelta(minutes=5)
 
 
 def names_store(hass: HomeAssistant, entry_id: str) -> Store[StoredNames]:
@@ -54,6 +61,7 @@ class Runtime:
     Attributes:
         outbox: the readings that wait.
         registration: what brings names and places to the server.
+        backfill: what sends what was true before, or meanwhile.
         is_mirroring: whether it captures and sends, as its switch was left.
     """
 
@@ -63,6 +71,7 @@ class Runtime:
         entry: SensorVisionConfigEntry,
         stored_names: StoredNames | None,
         ledger: Ledger,
+        stored_jobs: StoredJobs | None,
         outbox: EntryOutbox,
         pace: Pace,
     ) -> None:
@@ -83,6 +92,17 @@ class Runtime:
         self._ledger = ledger
         self.registration = Registration(hass, entry, knowledge, ledger, pace)
         self._removal = Removal(hass, entry, knowledge, ledger, self.outbox)
+        self.backfill = Backfill(
+            hass,
+            entry,
+            self._resolver.mirrors,
+            self._names,
+            outbox,
+            StoredTimes(lambda: self._client, pace),
+            stored_jobs,
+            accept=self._accept_past,
+            on_change=self._tell,
+        )
         self._connection = connection_of(entry.data)
         self._delivery = self._make_delivery(Status())
         self._task: asyncio.Task[None] | None = None
@@ -102,7 +122,7 @@ class Runtime:
     @property
     def figures(self) -> Figures:
         """Return what became of the readings, in figures."""
-        return count(self.status, self.outbox)
+        return count(self.status, self.outbox, self.backfill.percent)
 
     def stored_names(self) -> StoredNames:
         """Return the names that were given."""
@@ -114,10 +134,17 @@ class Runtime:
 
     @callback
     def start(self) -> None:
-        """Follow the mirrors and deliver."""
+        """Follow the mirrors and deliver, and fill what is missing."""
+        captured_until = self.outbox.captured_until
         self._start_delivery()
         self._resolver.start()
         self._removal.note()
+        if self.is_mirroring:
+            self.backfill.start()
+            self.backfill.fill_gap(captured_until)
+        self._entry.async_on_unload(
+            async_track_time_interval(self._hass, self._mark_captured, _MARK_EVERY)
+        )
         # Home Assistant unloads no entry when it stops.
         self._entry.async_on_unload(
             self._hass.bus.async_listen(
@@ -136,11 +163,15 @@ class Runtime:
     async def _shut_down(self, _event: Event | None = None) -> None:
         """Capture and send nothing any more; what waits is on disk then."""
         self._is_shut_down = True
+        self.backfill.stop()
         self._resolver.stop()
+        if self.is_mirroring:
+            self.outbox.mark_captured(time.time())
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self.outbox.close()
+        await self.backfill.save()
 
     @callback
     def entry_updated(self) -> None:
@@ -152,6 +183,7 @@ class Runtime:
         if is_mirroring(self._entry) is not self.is_mirroring:
             self._switched()
         self._resolver.resolve()
+        self.backfill.mirrors_changed()
         self._removal.offer(self.status)
 
     @callback
@@ -289,7 +321,9 @@ class Runtime:
             for mirror in self.mirrors.values():
                 # What it then follows anew it sends as it is now.
                 mirror.stop()
+            self.backfill.start()
         else:
+            self.backfill.stop()
             self._stop_delivery()
             self.status.is_connected = None
         self._tell()
@@ -299,11 +333,30 @@ class Runtime:
         if not self.is_mirroring or self._is_shut_down:
             return
         self.outbox.append(readings)
+        self.outbox.mark_captured(time.time())
         self._delivery.notify()
+        self._keep_names(self._names.take_unit_changes())
+
+    @callback
+    def _accept_past(self, readings: Iterable[Reading]) -> None:
+        """Take readings of the past, in which units were what they are no more."""
+        self.outbox.append(readings)
+        self._delivery.notify()
+        self._names.take_unit_changes()
+        self._keep_names([])
+
+    def _keep_names(self, unit_changes: list[UnitChange]) -> None:
+        """Keep on disk what new names there are, and show what they are for."""
         if len(self._names) != self._names_given:
             self._names_given = len(self._names)
-            self._problems.show_unit_changes(self._names.take_unit_changes())
+            self._problems.show_unit_changes(unit_changes)
             self._store.async_delay_save(self._names.as_stored, _SAVE_NAMES_AFTER_S)
+
+    async def _mark_captured(self, _now: datetime) -> None:
+        """Note of a quiet house, too, that nothing is missing up to now."""
+        if self.is_mirroring and not self._is_shut_down:
+            self.outbox.mark_captured(time.time())
+            await self.outbox.commit()
 
     @callback
     def _replayed(self, _device_ids: frozenset[str]) -> None:
@@ -321,6 +374,7 @@ class Runtime:
         self._problems.show_outbox(self.outbox)
         self.registration.status_changed(self._client, self.status)
         self._removal.offer(self.status)
+        self.backfill.status_changed()
         self._tell()
 
     def _tell(self) -> None:

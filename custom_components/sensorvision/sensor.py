@@ -12,7 +12,7 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import EntityCategory, UnitOfTime
+from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
@@ -70,6 +70,13 @@ _DESCRIPTIONS = (
         translation_key="waiting",
         state_class=SensorStateClass.MEASUREMENT,
         value_of=lambda figures: figures.waiting,
+    ),
+    FigureDescription(
+        key="backfill",
+        translation_key="backfill",
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=PERCENTAGE,
+        value_of=lambda figures: figures.backfill_percent,
     ),
     _counter("refused", is_enabled=True),
     _counter("dropped", is_enabled=True),

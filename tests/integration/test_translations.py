@@ -238,7 +238,8 @@ async def test_every_form_has_a_text_for_every_field(
         mirror(entity_id=["sensor.tank"]),
         api_key="99999999-9999-4999-8999-999999999999",
     )
-    await set_up(**ALICE | {CONF_PASSWORD: "wrong"})
+    # Only this one is asked for history.
+    account = await set_up(**ALICE | {CONF_PASSWORD: "wrong"})
     flows = hass.config_entries.flow
     await until(lambda: len(flows.async_progress_by_handler(DOMAIN)) == 2)
     config_forms = [
@@ -266,7 +267,7 @@ async def test_every_form_has_a_text_for_every_field(
             )
     mirror_forms = [
         await hass.config_entries.subentries.async_init(
-            (entry.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
+            (account.entry_id, SUBENTRY_TYPE_MIRROR), context={"source": SOURCE_USER}
         ),
         await entry.start_subentry_reconfigure_flow(hass, next(iter(entry.subentries))),
     ]

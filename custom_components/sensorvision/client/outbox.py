@@ -262,6 +262,14 @@ class CompleteOutbox(Outbox):
             or self._live.after_id < self._spool.last_id
         )
 
+    @property
+    def ahead(self) -> int:
+        """Return behind how many readings a new one would wait, at the most."""
+        return sum(
+            max(0, min(lane.last_id, self._spool.last_id) - lane.after_id)
+            for lane in (self._backlog, self._live)
+        )
+
     def rewind(self) -> None:
         """Call everything backlog that waits now, and hand it out from the beginning."""
         boundary = self._spool.last_id
