@@ -35,10 +35,10 @@ _DAY_S = 24 * 3600
 _MIN_GAP_S = 5
 _INSTANT_S = 1e-6
 
-# What is live waits behind no more than this at the server's usual pace of seconds,
-# and nothing is dropped for want of room while a device is refused.
+# What is live waits behind no more than a few requests, and while a device is refused,
+# what it is to get does not fill the outbox.
 _MAX_AHEAD = 500
-_MAX_WAITING = 20_000
+_MAX_WAITING = 5000
 
 _SAVE_AFTER_S = 1
 _KEEP_EVERY_S = 10
@@ -210,6 +210,11 @@ class Backfill:
         self._end_jobs(self._unfinished(), None)
 
     @callback
+    def server_changed(self) -> None:
+        """Ask another server anew what it has."""
+        self._stored_times.forget()
+
+    @callback
     def status_changed(self) -> None:
         """Look whether there is room for more."""
         self._room.set()
@@ -262,16 +267,15 @@ class Backfill:
     async def _work(self) -> None:
         while isinstance(self._outbox, CompleteOutbox) and (job := self._next()):
             job.state, job.problem = JobState.RUNNING, None
-            _LOGGER.info("The recorder's states are sent: %s", job)
+            _LOGGER.info("Sending what the recorder has begins: %s", job)
             try:
                 await self._fill(job, self._outbox)
             except Exception as err:
                 # It would end unseen, and so would all that come after it.
                 job.state = JobState.FAILED
                 job.problem = f"An unexpected {type(err).__name__}. See the log"
-                _LOGGER.error("The recorder's states can't be sent", exc_info=err)
-            else:
-                _LOGGER.info("The recorder's states were sent: %s", job)
+                _LOGGER.error("What the recorder has can't be sent", exc_info=err)
+            _LOGGER.info("Sending what the recorder has ends: %s", job)
             await self._outbox.commit()
             self._changed()
 

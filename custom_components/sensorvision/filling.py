@@ -23,16 +23,17 @@ from .stored_times import StoredTimes
 
 _SENSORS = "sensor."
 
-# A day of an entity that changes each second can still be held, and be answered.
+# A day of an entity that changes each second can still be held.
 _DAY_S = 24 * 3600
 
 # As long as the server has little of them, more days are filled at once.
-_MAX_DAYS_OF_HOURS = 8
+_MAX_DAYS_OF_HOURS = 4
 _FEW = 1000
 
-# So many can be read and sent in a few milliseconds.
+# So many are done with in a few milliseconds.
 _STATES_AT_ONCE = 100
-_READINGS_AT_ONCE = 100
+_SENT_AT_ONCE = 100
+_ASKED_AT_ONCE = 1000
 
 _INSTANT_S = 1e-6
 _LEEWAY = timedelta(seconds=1)
@@ -123,35 +124,23 @@ class Filling:
         self, job: Job, capture: Capture, rhythm: Rhythm, shown: list[Shown]
     ) -> int:
         """Send what an entity has shown; return how many values the server had then."""
-        past = _in_rhythm(await self._read(capture, shown), rhythm)
-        fresh, known = await self._left_over(past)
-        job.known += len(past) - len(fresh)
-        for some in _slices(fresh):
-            await self._make_room()
-            self._accept(reading for reading, _ in some)
-            job.sent += len(some)
-            job.from_statistics += sum(shown.is_hour for _, shown in some)
-            last = some[-1].shown
-            job.until = max(last.until, last.since + _INSTANT_S)
-            await asyncio.sleep(0)
-        return known
-
-    async def _read(self, capture: Capture, shown: list[Shown]) -> list[Past]:
-        """Return what the states of an entity say in numbers, the oldest first."""
-        past: list[Past] = []
-        old = None
-        for count, moment in enumerate(shown, 1):
-            readings = capture.changes(old, moment.state)
-            past += [Past(reading, moment) for reading in readings]
-            old = moment.state
-            if count % _STATES_AT_ONCE == 0:
+        known = 0
+        for asked in _pieces(await _read(capture, shown, rhythm), _ASKED_AT_ONCE):
+            fresh, more_known = await self._left_over(asked)
+            known += more_known
+            job.known += len(asked) - len(fresh)
+            for sent in _pieces(fresh, _SENT_AT_ONCE):
+                await self._make_room()
+                self._accept(reading for reading, _ in sent)
+                job.sent += len(sent)
+                job.from_statistics += sum(shown.is_hour for _, shown in sent)
+                last = sent[-1].shown
+                job.until = max(last.until, last.since + _INSTANT_S)
                 await asyncio.sleep(0)
-        return past
+        return known
 
     async def _left_over(self, past: list[Past]) -> tuple[list[Past], int]:
         """Return what is neither at the server nor waits, and how much is there."""
-        if not past:
-            return [], 0
         times: dict[Address, list[datetime]] = {}
         start = _time(past[0].shown.since) - _LEEWAY
         end = _time(past[-1].shown.until) + _LEEWAY
@@ -166,25 +155,31 @@ class Filling:
         return fresh, sum(map(len, times.values()))
 
 
-def _in_rhythm(past: list[Past], rhythm: Rhythm) -> list[Past]:
-    """Return of each variable no more than the newest reading of each interval.
+async def _read(capture: Capture, shown: list[Shown], rhythm: Rhythm) -> list[Past]:
+    """Return what the states of an entity say in numbers, the oldest first.
 
-    Intervals begin where they always do, so that another run comes to the same.
+    Unless every change is to be sent, that is no more than the newest number of each
+    interval. They begin where they always do, so that another run comes to the same.
     """
-    if rhythm.when is When.CHANGE:
-        return past
-    newest = {
-        (*_address(one.reading), floor(one.reading.time / rhythm.interval_s)): one
-        for one in past
-    }
+    newest: dict[tuple[Address, float], Past] = {}
+    old = None
+    for count, moment in enumerate(shown, 1):
+        for reading in capture.changes(old, moment.state):
+            when = reading.time
+            if rhythm.when is not When.CHANGE:
+                when = floor(when / rhythm.interval_s)
+            newest[_address(reading), when] = Past(reading, moment)
+        old = moment.state
+        if count % _STATES_AT_ONCE == 0:
+            await asyncio.sleep(0)
     return sorted(newest.values(), key=lambda one: one.reading.time)
 
 
-def _slices(past: list[Past]) -> Iterator[list[Past]]:
+def _pieces(past: list[Past], size: int) -> Iterator[list[Past]]:
     """Yield some at a time; what was true at one time is never torn apart."""
     some: list[Past] = []
     for one in past:
-        is_full = len(some) >= _READINGS_AT_ONCE
+        is_full = len(some) >= size
         if is_full and one.reading.time > some[-1].reading.time:
             yield some
             some = []

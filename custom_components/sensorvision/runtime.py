@@ -200,6 +200,7 @@ class Runtime:
             # It is another server that has accepted them.
             status.accepted_devices = set()
             status.accepted_variables = set()
+            self.backfill.server_changed()
         self._link_to_server()
         self._stop_delivery()
         self._delivery = self._make_delivery(status)

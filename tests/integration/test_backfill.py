@@ -15,6 +15,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.sensorvision.backfill_job import jobs_store
 from custom_components.sensorvision.client.credentials import USER_KEY
 from custom_components.sensorvision.const import (
     CONF_CREDENTIAL,
@@ -377,6 +378,26 @@ async def test_job_goes_on_after_a_restart(
     assert _counts(sandbox) == (1800, 1800)
 
 
+async def test_job_goes_on_after_a_crash(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, now: float
+) -> None:
+    """It is kept only now and then, so what waits and what is stored is left out."""
+    entry = await _stuck(hass, sandbox, set_up, now)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    store = jobs_store(hass, entry.entry_id)
+    kept = await store.async_load()
+    assert kept
+    kept["jobs"][0] |= {"entity_id": "", "until": 0, "sent": 0}
+    await store.async_save(kept)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: jobs(entry)[0]["known"])
+    sandbox.faults.clear()
+    [job] = await finished(entry)
+    assert (job["state"], job["sent"] + job["known"]) == ("done", 1800)
+    assert job["known"] >= 500
+    assert _counts(sandbox) == (1800, 1800)
+
+
 async def test_job_can_be_cancelled(
     hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp, now: float
 ) -> None:
@@ -458,7 +479,7 @@ async def test_error_is_shown_and_the_next_job_goes_on(
     assert (first["mirror"], first["state"]) == ("Tanks", "failed")
     assert first["problem"] == "An unexpected OperationalError. See the log"
     assert (second["mirror"], second["state"]) == ("Doors", "done")
-    assert caplog.text.count("The recorder's states can't be sent") == 1
+    assert caplog.text.count("What the recorder has can't be sent") == 1
 
 
 def _drop_statistics(recorder: Recorder) -> None:
