@@ -36,11 +36,12 @@ class Server:
 
 
 @asynccontextmanager
-async def server(folder: Path) -> AsyncIterator[Server]:
+async def server(folder: Path, *, broker: str | None = None) -> AsyncIterator[Server]:
     """Run a fresh sandbox until the block ends.
 
     Args:
         folder: takes its database and its log.
+        broker: the MQTT broker that it is to read from; None for one of its own.
 
     Raises:
         StartError: it did not say in time where it serves.
@@ -58,6 +59,7 @@ async def server(folder: Path) -> AsyncIterator[Server]:
         "0",
         "--database",
         str(database),
+        *(["--broker", broker] if broker else []),
     ]
     async with running(command, log, asyncio.subprocess.PIPE) as process:
         told = json.loads(await _first_line(process) or "null")

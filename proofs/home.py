@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+import json
 from pathlib import Path
 import time
 
@@ -134,7 +135,18 @@ async def make_home(folder: Path, server: Server, entity_ids: Iterable[str]) -> 
                 },
                 {"name": "All", "target": {"entity_id": list(entity_ids)}},
             )
+    await asyncio.to_thread(_leave_gaps, config_dir)
     return Home(config_dir, url, token, folder)
+
+
+def _leave_gaps(config_dir: Path) -> None:
+    """Let nothing be filled from a recorder: what is proven is the outbox alone."""
+    path = config_dir / ".storage" / "core.config_entries"
+    stored = json.loads(path.read_text())
+    for entry in stored["data"]["entries"]:
+        if entry["domain"] == "sensorvision":
+            entry["options"] = {**entry["options"], "fill_gaps": False}
+    path.write_text(json.dumps(stored))
 
 
 def _command(config_dir: Path) -> list[str]:

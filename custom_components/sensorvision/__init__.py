@@ -5,6 +5,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
 
+from .backfill_job import jobs_store
 from .brokers import load_brokers
 from .client.pace import Pace
 from .connection import load_authority
@@ -41,13 +42,14 @@ async def async_setup_entry(
 ) -> bool:
     """Start mirroring, whether or not the server answers now."""
     stored_names = await names_store(hass, entry.entry_id).async_load()
+    jobs = await jobs_store(hass, entry.entry_id).async_load()
     ledger = await load_ledger(hass, entry)
     tokens = await load_tokens(hass, entry.entry_id)
     await load_authority(hass, entry.data)
     brokers = await load_brokers(hass, entry)
     outboxes = await open_outboxes(hass, entry)
     entry.runtime_data = Runtime(
-        hass, entry, stored_names, ledger, tokens, outboxes, brokers, PACE
+        hass, entry, stored_names, ledger, jobs, tokens, outboxes, brokers, PACE
     )
     register_devices(hass, entry)
     try:
@@ -58,6 +60,8 @@ async def async_setup_entry(
     entry.runtime_data.start()
     entry.async_on_unload(entry.runtime_data.stop)
     entry.async_on_unload(entry.add_update_listener(_async_entry_updated))
+    # Before the outbox notes that what follows is captured.
+    await entry.runtime_data.backfill.save()
     return True
 
 
@@ -77,6 +81,7 @@ async def async_remove_entry(
     await hass.async_add_executor_job(remove_outboxes, path)
     await ledger_store(hass, entry.entry_id).async_remove()
     await tokens_store(hass, entry.entry_id).async_remove()
+    await jobs_store(hass, entry.entry_id).async_remove()
     Problems(hass, entry).forget()
 
 

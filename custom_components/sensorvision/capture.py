@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.core import HomeAssistant, State, callback
@@ -92,6 +93,9 @@ class Capture:
             return place[1]
         entity = describe(self._hass, entity_id, self._formation)
         if attribute is None:
+            if unit and isinstance(unit, str):
+                # A past state may have had another one than the present one.
+                entity = replace(entity, unit=unit)
             address = self._names.address(entity)
         else:
             address = self._names.attribute_address(entity, attribute, unit)

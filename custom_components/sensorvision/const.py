@@ -29,7 +29,11 @@ CONF_CLIENT_KEY: Final = "client_key"
 CONF_TOPIC_PREFIX: Final = "topic_prefix"
 CONF_CHECKS_TOKENS: Final = "checks_tokens"
 
+CONF_HISTORY: Final = "history"
+CONF_HISTORY_DAYS: Final = "days"
+
 CONF_MIRRORING: Final = "mirroring"
+CONF_FILL_GAPS: Final = "fill_gaps"
 
 SUBENTRY_TYPE_BROKER: Final = "broker"
 SUBENTRY_TYPE_MIRROR: Final = "mirror"

@@ -79,6 +79,7 @@ def _running(entry: SensorVisionConfigEntry, runtime: Runtime) -> dict[str, Any]
         "status": _status(runtime.status),
         "is_mirroring": runtime.is_mirroring,
         "figures": asdict(runtime.figures),
+        "backfill": runtime.backfill.as_shown(),
         "registration": runtime.registration.as_shown(),
         "mirrors": [
             {

@@ -36,6 +36,7 @@ class Mirror:
 
     Attributes:
         entity_ids: the entities that are followed.
+        choice: what was chosen of them.
         formation: which device each belongs to.
         skipped: how many states were not sent, by reason.
     """
@@ -48,14 +49,14 @@ class Mirror:
     ) -> None:
         """Follow nothing yet."""
         self.entity_ids: frozenset[str] = frozenset()
+        self.choice = Choice.of({})
         self.formation = Formation()
         self.skipped: Counter[SkipReason] = Counter()
         self._hass = hass
         self._names = names
         self._accept = accept
-        self._broker_id: str | None = None
         self._how: tuple[object, ...] = ()
-        self._capture = self._make_capture(Choice.of({}), self.formation)
+        self._capture = self._make_capture()
         self._rhythm = Rhythm()
         self._ticks: list[CALLBACK_TYPE] = []
         # Whose numbers are to be sent as they are now, and whose with their next state.
@@ -87,10 +88,10 @@ class Mirror:
             self._let_go(entity_id)
         self._due |= dict.fromkeys(sorted(entity_ids - known))
         self.entity_ids = entity_ids
+        self.choice = choice
         self.formation = formation
         self._how = how
-        self._broker_id = choice.broker_id
-        self._capture = self._make_capture(choice, formation)
+        self._capture = self._make_capture()
         self._keep_time(choice.rhythm)
         self._send_due_soon()
 
@@ -116,10 +117,12 @@ class Mirror:
         readings = self._capture.changes(old, new)
         if readings and (is_due or not self._must_wait(new.entity_id)):
             self._sent_at[new.entity_id] = time.monotonic()
-            self._accept(readings, self._broker_id)
+            self._accept(readings, self.choice.broker_id)
 
-    def _make_capture(self, choice: Choice, formation: Formation) -> Capture:
-        return Capture(self._hass, self._names, choice, formation, self.skipped)
+    def _make_capture(self) -> Capture:
+        return Capture(
+            self._hass, self._names, self.choice, self.formation, self.skipped
+        )
 
     def _let_go(self, entity_id: str) -> None:
         """Owe an entity nothing any more: what was held back is sent."""
@@ -152,7 +155,7 @@ class Mirror:
         del self._held[entity_id]
         if state := self._hass.states.get(entity_id):
             self._sent_at[entity_id] = time.monotonic()
-            self._accept(self._capture.changes(None, state), self._broker_id)
+            self._accept(self._capture.changes(None, state), self.choice.broker_id)
 
     def _keep_time(self, rhythm: Rhythm) -> None:
         """Tick as often as the rhythm asks for."""
@@ -222,5 +225,5 @@ class Mirror:
                 self._sent_at[entity_id] = time.monotonic()
                 readings += numbers
         if readings:
-            self._accept(readings, self._broker_id)
+            self._accept(readings, self.choice.broker_id)
         self._send_due_soon()

@@ -21,6 +21,7 @@ from .mirror_form import (
     malformed_fields,
     mirror_data,
     mirror_schema,
+    new_mirror_schema,
     shown_in_form,
 )
 from .preview import preview as preview_choice
@@ -141,10 +142,11 @@ class MirrorSubentryFlow(ConfigSubentryFlow):
         self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]
     ) -> SubentryFlowResult:
         entry = self._get_entry()
+        form = new_mirror_schema if self.source == SOURCE_USER else mirror_schema
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
-                mirror_schema(self.hass, entry), shown_in_form(shown, errors, entry)
+                form(self.hass, entry), shown_in_form(shown, errors, entry)
             ),
             errors=errors,
             description_placeholders={"globs": ", ".join(bad_globs(shown))},

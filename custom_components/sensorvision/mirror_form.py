@@ -42,6 +42,8 @@ from .const import (
     CONF_FORMED_BY,
     CONF_GLOBS,
     CONF_HEARTBEAT_MIN,
+    CONF_HISTORY,
+    CONF_HISTORY_DAYS,
     CONF_INTERVAL_S,
     CONF_LEAVE_OUT,
     CONF_MORE,
@@ -53,10 +55,12 @@ from .const import (
     OVER_HTTP,
     SUBENTRY_TYPE_BROKER,
 )
+from .delivering import keeps_times
 from .provisioning import can_issue
 
 _DAY_S = 24 * 60 * 60
 _DAY_MIN = 24 * 60
+_MAX_HISTORY_DAYS = 3650
 
 _VALUES = {
     vol.Optional(CONF_ATTRIBUTES): SelectSelector(
@@ -95,6 +99,16 @@ _SENDING = {
     ),
 }
 
+_HISTORY = {
+    vol.Required(CONF_HISTORY_DAYS, default=0): NumberSelector(
+        NumberSelectorConfig(
+            min=0,
+            max=_MAX_HISTORY_DAYS,
+            mode=NumberSelectorMode.BOX,
+            unit_of_measurement=UnitOfTime.DAYS,
+        )
+    ),
+}
 
 # What a new mirror is unless told otherwise.
 NEW_MIRROR = {CONF_VALUES: {CONF_ATTRIBUTES: list(SENSIBLE_ATTRIBUTES)}}
@@ -133,6 +147,17 @@ def mirror_schema(hass: HomeAssistant, entry: ConfigEntry) -> vol.Schema:
                 vol.Schema({**_delivery(entry), **_SENDING}), {"collapsed": True}
             ),
         }
+    )
+
+
+@callback
+def new_mirror_schema(hass: HomeAssistant, entry: ConfigEntry) -> vol.Schema:
+    """Return the form of a new mirror, which may be asked for history too."""
+    schema = mirror_schema(hass, entry)
+    if not keeps_times(entry.data) and not _delivery(entry):
+        return schema
+    return schema.extend(
+        {vol.Optional(CONF_HISTORY): section(vol.Schema(_HISTORY), {"collapsed": True})}
     )
 
 
@@ -202,6 +227,9 @@ def malformed_fields(
     is_one_device = Choice.of(user_input).formed_by is FormedBy.MIRROR
     if checking_broker(entry, user_input) and not is_one_device:
         errors[CONF_SENDING] = "one_device_only"
+    is_over_http = _broker_id(user_input) not in entry.subentries
+    if _history_days(user_input) and is_over_http and not keeps_times(entry.data):
+        errors[CONF_HISTORY] = "history_not_possible"
     return errors
 
 
@@ -223,6 +251,14 @@ def bad_globs(user_input: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _history_days(user_input: Mapping[str, Any]) -> float:
+    days: float = user_input.get(CONF_HISTORY, {}).get(CONF_HISTORY_DAYS, 0)
+    return days
+
+
 def mirror_data(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a mirror keeps of its form; its name is its title."""
-    return {key: value for key, value in user_input.items() if key != CONF_NAME}
+    data = {key: value for key, value in user_input.items() if key != CONF_NAME}
+    if not _history_days(user_input):
+        data.pop(CONF_HISTORY, None)
+    return data

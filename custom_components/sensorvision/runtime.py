@@ -1,7 +1,8 @@
 """Hold together what a config entry runs: mirrors, outbox and delivery."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+import time
 
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
@@ -15,8 +16,11 @@ from homeassistant.core import (
     callback,
 )
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import Store
 
+from .backfill import Backfill
+from .backfill_job import StoredJobs
 from .brokers import Brokers
 from .client import Sample
 from .client.delivery import Pace, Status
@@ -33,18 +37,21 @@ from .figures import Figures
 from .http_route import HttpRoute
 from .ledger import Ledger
 from .mirror import Mirror
-from .names import Names, StoredNames
+from .names import Names, StoredNames, UnitChange
 from .problems import Problems
 from .registration import Registration
 from .removal import Removal, withdraw
 from .resolver import Resolver
 from .routes import Route
+from .stored_times import StoredTimes
 from .tokens import Tokens, load_tokens
 
 type SensorVisionConfigEntry = ConfigEntry[Runtime]
 
 _STORAGE_VERSION = 1
 _SAVE_NAMES_AFTER_S = 1
+
+_MARK_EVERY = timedelta(minutes=5)
 
 
 def names_store(hass: HomeAssistant, entry_id: str) -> Store[StoredNames]:
@@ -63,6 +70,7 @@ class Runtime:
         brokers: the ways over brokers.
         registration: what brings names and places to the server.
         tokens: those of the devices that are known.
+        backfill: what sends what was true before, or meanwhile.
         is_mirroring: whether it captures and sends, as its switch was left.
     """
 
@@ -72,6 +80,7 @@ class Runtime:
         entry: SensorVisionConfigEntry,
         stored_names: StoredNames | None,
         ledger: Ledger,
+        stored_jobs: StoredJobs | None,
         tokens: Tokens,
         outboxes: Outboxes,
         brokers: Mapping[str, Broker],
@@ -122,6 +131,17 @@ class Runtime:
             ledger,
             lambda: [route.outbox for route in self.routes],
         )
+        self.backfill = Backfill(
+            hass,
+            entry,
+            self._resolver.mirrors,
+            self._names,
+            self._route,
+            StoredTimes(lambda: self.http.client, pace),
+            stored_jobs,
+            accept=self._accept_past,
+            on_change=self.http.tell,
+        )
         self._connection = connection_of(entry.data)
         self._is_shut_down = False
         self.is_mirroring = is_mirroring(entry)
@@ -161,12 +181,21 @@ class Runtime:
 
     @callback
     def start(self) -> None:
-        """Follow the mirrors and deliver."""
+        """Follow the mirrors and deliver, and fill what is missing."""
+        captured_until = {
+            route.broker_id: route.outbox.captured_until for route in self.routes
+        }
         if self.is_mirroring:
             self._start_routes()
         self._resolver.start()
         self._removal.note()
         self.brokers.show_missing()
+        if self.is_mirroring:
+            self.backfill.start()
+            self.backfill.fill_gaps(captured_until)
+        self._entry.async_on_unload(
+            async_track_time_interval(self._hass, self._mark_captured, _MARK_EVERY)
+        )
         # Home Assistant unloads no entry when it stops.
         self._entry.async_on_unload(
             self._hass.bus.async_listen(
@@ -185,9 +214,13 @@ class Runtime:
     async def _shut_down(self, _event: Event | None = None) -> None:
         """Capture and send nothing any more; what waits is on disk then."""
         self._is_shut_down = True
+        self.backfill.stop()
         self._resolver.stop()
         for route in self.routes:
+            if self.is_mirroring:
+                route.outbox.mark_captured(time.time())
             await route.close()
+        await self.backfill.save()
 
     @callback
     def entry_updated(self) -> None:
@@ -204,6 +237,7 @@ class Runtime:
             self._switched()
         self._resolver.resolve()
         self.brokers.show_missing()
+        self.backfill.mirrors_changed()
         self._removal.offer(self.status)
 
     @callback
@@ -220,6 +254,7 @@ class Runtime:
             # It is another server that has accepted them.
             status.accepted_devices = set()
             status.accepted_variables = set()
+            self.backfill.server_changed()
         register_devices(self._hass, self._entry)
         self.registration.stop()
         self.http.stop()
@@ -307,7 +342,9 @@ class Runtime:
             for mirror in self.mirrors.values():
                 # What it then follows anew it sends as it is now.
                 mirror.stop()
+            self.backfill.start()
         else:
+            self.backfill.stop()
             self.registration.stop()
             for route in self.routes:
                 route.stop()
@@ -319,11 +356,35 @@ class Runtime:
     def _accept(self, readings: Iterable[Reading], broker_id: str | None) -> None:
         if not self.is_mirroring or self._is_shut_down:
             return
-        self.brokers.routes.get(broker_id or "", self.http).accept(readings)
+        route = self._route(broker_id)
+        route.accept(readings)
+        route.outbox.mark_captured(time.time())
+        self._keep_names(self._names.take_unit_changes())
+
+    @callback
+    def _accept_past(self, readings: Iterable[Reading], broker_id: str | None) -> None:
+        """Take readings of the past, in which units were what they are no more."""
+        self._route(broker_id).accept(readings)
+        self._names.take_unit_changes()
+        self._keep_names([])
+
+    def _route(self, broker_id: str | None) -> Route:
+        """Return the way over a broker, or over HTTP if there is no such broker."""
+        return self.brokers.routes.get(broker_id or "", self.http)
+
+    def _keep_names(self, unit_changes: list[UnitChange]) -> None:
+        """Keep on disk what new names there are, and show what they are for."""
         if len(self._names) != self._names_given:
             self._names_given = len(self._names)
-            self._problems.show_unit_changes(self._names.take_unit_changes())
+            self._problems.show_unit_changes(unit_changes)
             self._store.async_delay_save(self._names.as_stored, _SAVE_NAMES_AFTER_S)
+
+    async def _mark_captured(self, _now: datetime) -> None:
+        """Note of a quiet house, too, that nothing is missing up to now."""
+        if self.is_mirroring and not self._is_shut_down:
+            for route in self.routes:
+                route.outbox.mark_captured(time.time())
+                await route.outbox.commit()
 
     @callback
     def _replayed(self, _device_ids: frozenset[str]) -> None:
@@ -341,12 +402,14 @@ class Runtime:
         self._problems.show_outboxes(self.routes)
         self.registration.status_changed(self.http.client, self.status)
         self._removal.offer(self.status)
+        self.backfill.status_changed()
         self.http.tell()
 
     @callback
     def _broker_changed(self) -> None:
         self._problems.show_outboxes(self.routes)
         self.registration.status_changed(self.http.client, self.status)
+        self.backfill.status_changed()
 
     def _end_reauth(self) -> None:
         """Ask no more for another token: the server takes the one there is."""

@@ -12,7 +12,7 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import EntityCategory, UnitOfTime
+from homeassistant.const import PERCENTAGE, EntityCategory, UnitOfTime
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
@@ -104,6 +104,14 @@ _DESCRIPTIONS = (
     ),
 )
 
+_BACKFILL = SensorEntityDescription(
+    key="backfill",
+    translation_key="backfill",
+    state_class=SensorStateClass.MEASUREMENT,
+    native_unit_of_measurement=PERCENTAGE,
+    entity_category=EntityCategory.DIAGNOSTIC,
+)
+
 # What a broker can say: it stores nothing, and neither refuses nor replaces a reading.
 _DESCRIPTIONS_OF_BROKER = tuple(
     replace(
@@ -140,17 +148,19 @@ async def async_setup_entry(
             ],
             config_subentry_id=route.broker_id,
         )
+        if not route.broker:
+            async_add_entities(
+                [BackfillSensor(entry, _BACKFILL, route, throttles[_INTERVAL_S])]
+            )
 
 
-class FigureSensor(SensorVisionEntity, SensorEntity):
-    """What became of the readings, in one figure."""
-
-    entity_description: FigureDescription
+class ThrottledSensor(SensorVisionEntity, SensorEntity):
+    """A sensor that follows the status, no faster than people look."""
 
     def __init__(
         self,
         entry: SensorVisionConfigEntry,
-        description: FigureDescription,
+        description: SensorEntityDescription,
         route: Route,
         throttle: Throttle,
     ) -> None:
@@ -158,13 +168,29 @@ class FigureSensor(SensorVisionEntity, SensorEntity):
         super().__init__(entry, description, route)
         self._throttle = throttle
 
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow the status, no faster than people look."""
+        self.async_on_remove(self._throttle.add_listener(self.async_write_ha_state))
+
+
+class FigureSensor(ThrottledSensor):
+    """What became of the readings, in one figure."""
+
+    entity_description: FigureDescription
+
     @property
     @override
     def native_value(self) -> float | datetime | None:
         """Return the figure as it is now."""
         return self.entity_description.value_of(self._route.figures)
 
+
+class BackfillSensor(ThrottledSensor):
+    """How much is done of what is filled from the recorder."""
+
+    @property
     @override
-    async def async_added_to_hass(self) -> None:
-        """Follow the status, no faster than people look."""
-        self.async_on_remove(self._throttle.add_listener(self.async_write_ha_state))
+    def native_value(self) -> int | None:
+        """Return it in percent, or None if there is nothing to fill."""
+        return self._runtime.backfill.percent

@@ -4,8 +4,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final
 
-from homeassistant.config_entries import ConfigSubentry
-from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID, ATTR_TIME
+from homeassistant.const import ATTR_DEVICE_ID, ATTR_TIME
 from homeassistant.core import (
     HomeAssistant,
     ServiceCall,
@@ -15,35 +14,30 @@ from homeassistant.core import (
 )
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import async_get_config_entry
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
 
+from .backfill_services import async_setup_backfill_services
+from .called import ATTR_MIRROR, ENTRY, ENTRY_SCHEMA, entry_of, mirrors_called
 from .choice import Choice
 from .client import CapabilityError, SensorVisionError, ValidationError
-from .const import CONF_TARGET, DOMAIN, SUBENTRY_TYPE_MIRROR
+from .const import CONF_TARGET, DOMAIN
 from .figures import as_acknowledged, refused_readings
 from .mirror_form import NEW_MIRROR
 from .preview import Preview, Row, Skipped, preview, preview_mirrors
 from .problems import shown_age
 from .routes import Route
-from .runtime import SensorVisionConfigEntry
 
-ATTR_MIRROR: Final = "mirror"
 ATTR_VARIABLES: Final = "variables"
 
 _CLOCK_LEEWAY = timedelta(minutes=1)
 _MAX_REFUSED_SHOWN = 100
 
-_ENTRY = {vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string}
-
-_ENTRY_SCHEMA = vol.Schema(_ENTRY)
-
 # What a number must be is told by the client, in words.
 _SEND_SCHEMA = vol.Schema(
     {
-        **_ENTRY,
+        **ENTRY,
         vol.Required(ATTR_DEVICE_ID): cv.string,
         vol.Required(ATTR_VARIABLES): {cv.string: object},
         vol.Optional(ATTR_TIME): cv.datetime,
@@ -52,7 +46,7 @@ _SEND_SCHEMA = vol.Schema(
 
 _PREVIEW_SCHEMA = vol.Schema(
     {
-        **_ENTRY,
+        **ENTRY,
         vol.Optional(ATTR_MIRROR): cv.string,
         vol.Optional(CONF_TARGET): vol.All(
             cv.TARGET_FIELDS, cv.has_at_least_one_key(*map(str, cv.TARGET_FIELDS))
@@ -65,18 +59,19 @@ _PREVIEW_SCHEMA = vol.Schema(
 def async_setup_services(hass: HomeAssistant) -> None:
     """Offer the actions, whether or not a server is connected yet."""
     hass.services.async_register(DOMAIN, "send", _send, _SEND_SCHEMA)
-    hass.services.async_register(DOMAIN, "flush", _flush, _ENTRY_SCHEMA)
+    hass.services.async_register(DOMAIN, "flush", _flush, ENTRY_SCHEMA)
     hass.services.async_register(
-        DOMAIN, "status", _status, _ENTRY_SCHEMA, SupportsResponse.ONLY
+        DOMAIN, "status", _status, ENTRY_SCHEMA, SupportsResponse.ONLY
     )
     hass.services.async_register(
         DOMAIN, "preview", _preview, _PREVIEW_SCHEMA, SupportsResponse.ONLY
     )
+    async_setup_backfill_services(hass)
 
 
 async def _send(call: ServiceCall) -> None:
     """Store numbers of any device, and return when the server has said yes."""
-    entry = _entry_of(call)
+    entry = entry_of(call)
     device_id, variables = call.data[ATTR_DEVICE_ID], call.data[ATTR_VARIABLES]
     try:
         if ATTR_TIME in call.data:
@@ -121,12 +116,12 @@ def _past(time: datetime) -> datetime:
 
 async def _flush(call: ServiceCall) -> None:
     """Send at once what waits."""
-    _entry_of(call).runtime_data.flush()
+    entry_of(call).runtime_data.flush()
 
 
 async def _status(call: ServiceCall) -> ServiceResponse:
     """Return what became of the readings."""
-    runtime = _entry_of(call).runtime_data
+    runtime = entry_of(call).runtime_data
     capabilities = runtime.status.capabilities
     figures = asdict(runtime.figures)
     for key in ("oldest_waiting_s", "round_trip_s"):
@@ -141,6 +136,7 @@ async def _status(call: ServiceCall) -> ServiceResponse:
         "server": shown_age(runtime.status.age),
         "last_delivered": last_delivered,
         **figures,
+        "backfill": runtime.backfill.as_shown(),
         "refused_readings": await refused_readings(runtime.outbox, _MAX_REFUSED_SHOWN),
         "brokers": list(map(_broker_as_data, runtime.brokers.routes.values())),
     }
@@ -167,8 +163,8 @@ def _instant(timestamp: float | None) -> str | None:
 
 async def _preview(call: ServiceCall) -> ServiceResponse:
     """Return what mirrors would send now, or what one would with another target."""
-    entry = _entry_of(call)
-    mirrors = _mirrors_called(entry, call.data.get(ATTR_MIRROR))
+    entry = entry_of(call)
+    mirrors = mirrors_called(entry, call.data.get(ATTR_MIRROR))
     if CONF_TARGET not in call.data:
         previews = await preview_mirrors(call.hass, entry)
         return {
@@ -190,26 +186,6 @@ async def _preview(call: ServiceCall) -> ServiceResponse:
         subentry_id=mirror.subentry_id,
     )
     return {"mirrors": [_preview_as_data(mirror.title, shown)]}
-
-
-def _mirrors_called(
-    entry: SensorVisionConfigEntry, name: str | None
-) -> list[ConfigSubentry]:
-    """Return an entry's mirrors, or only those of a name."""
-    mirrors = list(entry.get_subentries_of_type(SUBENTRY_TYPE_MIRROR))
-    if name is None:
-        return mirrors
-    if called := [mirror for mirror in mirrors if mirror.title == name]:
-        return called
-    raise ServiceValidationError(
-        translation_domain=DOMAIN,
-        translation_key="no_such_mirror" if mirrors else "no_mirrors",
-        translation_placeholders={
-            "name": name,
-            "entry": entry.title,
-            "mirrors": ", ".join(mirror.title for mirror in mirrors),
-        },
-    )
 
 
 def _preview_as_data(name: str | None, preview: Preview) -> JsonObjectType:
@@ -248,8 +224,3 @@ def _skipped_as_data(skipped: Skipped) -> JsonObjectType:
         "reason": skipped.reason,
         "mirror": skipped.mirror,
     }
-
-
-def _entry_of(call: ServiceCall) -> SensorVisionConfigEntry:
-    """Return the server that an action is meant for."""
-    return async_get_config_entry(call.hass, DOMAIN, call.data[ATTR_CONFIG_ENTRY_ID])

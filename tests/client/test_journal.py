@@ -133,7 +133,7 @@ def _foreign(path: Path) -> None:
 def _of_a_newer_version(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("ALTER TABLE reading ADD COLUMN quality")
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
 
 
 def _with_a_text_for_a_number(path: Path) -> None:

@@ -89,7 +89,9 @@ async def test_everything_that_a_fault_may_lie_in_is_there(
         "possible_duplicates": 0,
         "refused": 0,
         "oldest_waiting_s": 0,
+        "backfill_percent": None,
     }
+    assert found["backfill"] == []
     assert found["refused_readings"] == []
     assert found["registration"] == {
         "told": {"devices": 0, "variables": 0},

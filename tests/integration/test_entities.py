@@ -59,6 +59,7 @@ async def test_entry_has_a_service_with_its_entities(
         "event.sensorvision_delivery": False,
         MIRRORING: False,
         "sensor.sensorvision_waiting": False,
+        "sensor.sensorvision_backfill_progress": False,
         "sensor.sensorvision_dropped": False,
         "sensor.sensorvision_refused": False,
         **dict.fromkeys(NOISY, True),

@@ -111,9 +111,9 @@ def test_every_field_of_a_mirror_is_explained() -> None:
     told = dict(form["data"])
     for key, section in form["sections"].items():
         told[key] = section["name"]
-        if key in {"values", "sending"}:
+        if key in {"values", "sending", "history"}:
             told |= section["data"]
-    assert len(told) == 14
+    assert len(told) == 16
     for label in told.values():
         assert re.search(rf"^\|.*\b{label}\b", _PROSE, re.MULTILINE | re.IGNORECASE), (
             label
@@ -283,5 +283,5 @@ async def test_everything_that_an_action_returns_is_explained(
 
 
 def test_every_example_is_run_by_a_test() -> None:
-    """One that is added needs a test of its own above."""
-    assert len(_EXAMPLES) == 8
+    """One that is added needs a test of its own above, or in `test_guide_history`."""
+    assert len(_EXAMPLES) == 10

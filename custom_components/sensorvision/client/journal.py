@@ -10,7 +10,7 @@ from typing import Any, Collection, Iterable, Iterator
 from .readings import Entry
 from .rows import Address, DeadLetter, Row, address_of, checksum_of, decode, entry_of
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 # What a file of ours says of itself, to the letter.
 _SCHEMA = [
@@ -30,7 +30,11 @@ _SCHEMA = [
     "CREATE TABLE milestone (run_s REAL NOT NULL, last_id INTEGER NOT NULL)",
     "CREATE TABLE last_writer (version TEXT NOT NULL)",
     "CREATE TABLE user (is_at_work INTEGER NOT NULL)",
+    "CREATE TABLE captured (until REAL NOT NULL)",
 ]
+
+# How much of that each version before had.
+_STATEMENTS_BY_VERSION = {1: 6}
 
 _MAX_LOG_BYTES = 4 * 1024 * 1024
 MAX_DEAD_LETTERS = 1000
@@ -82,7 +86,8 @@ class Journal:
             execute("PRAGMA auto_vacuum = INCREMENTAL")
         elif self._number("user_version") > _SCHEMA_VERSION:
             raise sqlite3.DatabaseError("A newer version has written it")
-        elif [sql for (sql,) in schema] != _SCHEMA:
+        known = _STATEMENTS_BY_VERSION.get(self._number("user_version"), len(_SCHEMA))
+        if schema and [sql for (sql,) in schema] != _SCHEMA[:known]:
             raise sqlite3.DatabaseError("It is not a file of readings")
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
@@ -92,8 +97,8 @@ class Journal:
             raise sqlite3.DatabaseError(verdict)
         # Fails if it may only be read.
         with self._transaction():
-            if not schema:
-                for statement in _SCHEMA:
+            if len(schema) < len(_SCHEMA):
+                for statement in _SCHEMA[len(schema) :]:
                     execute(statement)
                 execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         self.was_left_open = self._all("SELECT * FROM user") == [(True,)]
@@ -145,6 +150,7 @@ class Journal:
         new: Collection[Entry],
         gone: Iterable[int] = (),
         refused: Iterable[tuple[Entry, DeadLetter]] = (),
+        captured_until: float | None = None,
     ) -> None:
         """Add readings, remove others, and set some aside: all of it or nothing.
 
@@ -152,6 +158,7 @@ class Journal:
             new: what is there already does no harm.
             gone: ids to remove; what is not there does no harm.
             refused: what is kept to be seen; of these only the last thousand.
+            captured_until: up to when nothing is missing, or None to leave that as it is.
         """
         letters = list(refused)
         self._introduce([*new, *(entry for entry, _ in letters)])
@@ -166,6 +173,9 @@ class Journal:
             )
             if letters:
                 self._set_aside(letters)
+            if captured_until is not None:
+                self._db.execute("DELETE FROM captured")
+                self._db.execute("INSERT INTO captured VALUES (?)", (captured_until,))
             if run_s - self._milestone_s >= _MILESTONE_EVERY_S:
                 self._set_milestone(run_s)
 
@@ -239,6 +249,11 @@ class Journal:
         """Return how many readings there are."""
         [count] = self._db.execute("SELECT count(*) FROM reading").fetchone()
         return int(count)
+
+    def captured_until(self) -> float | None:
+        """Return up to when readings were captured, in seconds since 1970, if known."""
+        [until] = self._db.execute("SELECT max(until) FROM captured").fetchone()
+        return until if isinstance(until, float) else None
 
     def last_id(self) -> int:
         """Return an id above which there has been none, or 0."""

@@ -58,6 +58,21 @@ class Outbox(ABC):
         """Return why nothing can be written now, or None."""
         return self._spool.file.problem
 
+    @property
+    def captured_until(self) -> float | None:
+        """Return up to when readings were captured, in seconds since 1970, if known."""
+        return self._spool.captured_until
+
+    def mark_captured(self, until: float) -> None:
+        """Note up to when readings were captured.
+
+        It is written down with what comes and goes, and by `commit` and `close`.
+
+        Args:
+            until: in seconds since 1970 (UTC).
+        """
+        self._spool.mark_captured(until)
+
     async def open(self) -> None:
         """Take up what an earlier process has left."""
         await self._spool.open()
@@ -267,6 +282,14 @@ class CompleteOutbox(Outbox):
             or self._live.after_id < self._spool.last_id
         )
 
+    @property
+    def ahead(self) -> int:
+        """Return behind how many readings a new one would wait, at the most."""
+        return sum(
+            max(0, min(lane.last_id, self._spool.last_id) - lane.after_id)
+            for lane in (self._backlog, self._live)
+        )
+
     def rewind(self) -> None:
         """Call everything backlog that waits now, and hand it out from the beginning."""
         boundary = self._spool.last_id
@@ -314,6 +337,14 @@ class CompleteOutbox(Outbox):
             if fresh:
                 self._taken.update(fresh)
                 return Batch(tuple(fresh.values()))
+
+    async def times_waiting(self, device_id: str, variable: str) -> set[float]:
+        """Return when the waiting readings of a variable were true."""
+        return {
+            entry.reading.time
+            for entry in await self._spool.read()
+            if entry.reading[:2] == (device_id, variable)
+        }
 
     async def release(self, batch: Batch) -> None:
         """Put back what was not sent."""

@@ -48,6 +48,8 @@ class Spool:
         doubtful_until: up to this id, an earlier process may have sent a reading and not
             come to note it.
         file: the file, which knows what became of it.
+        captured_until: up to when readings were captured, in seconds since 1970 (UTC),
+            or None if that is unknown.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Spool:
     ) -> None:
         self.dropped = 0
         self.doubtful_until = 0
+        self.captured_until: float | None = None
         self.file = File(path, version)
         self._limits = limits or Limits()
         self._held = held
@@ -126,6 +129,10 @@ class Spool:
         self._see_to_commit()
         return entry
 
+    def mark_captured(self, until: float) -> None:
+        """Note up to when readings were captured; the next commit writes it down."""
+        self.captured_until = self._unwritten.captured_until = until
+
     def remove(self, ids: Iterable[int]) -> None:
         """Hold readings no more; each is to be removed but once."""
         gone = self._unwritten.remove(ids)
@@ -168,6 +175,9 @@ class Spool:
             await self.file.open()
             self._openings = self.file.openings
             await self._count_anew()
+            self.captured_until = await self._attempt(
+                lambda journal: journal.captured_until()
+            )
             was_left_open = await self._attempt(lambda journal: journal.was_left_open)
             if was_left_open or self.file.mishap:
                 self.doubtful_until = self._last_id
@@ -237,10 +247,12 @@ class Spool:
     async def _write(self) -> bool:
         """Write down what has come and gone, and return whether that was possible."""
         change = self._unwritten.change()
-        if change.new or change.removed or change.refused:
+        if not change.is_nothing:
 
             def write(journal: Journal) -> bool:
-                journal.write(change.new, change.removed, change.refused)
+                journal.write(
+                    change.new, change.removed, change.refused, change.captured_until
+                )
                 return True
 
             if not await self._attempt(write):
@@ -295,7 +307,10 @@ class Spool:
         in_memory = {entry.id for entry in self._unwritten.waiting()}
         held = [entry for entry in self._held().values() if entry.id not in in_memory]
         gone = frozenset(self._unwritten.gone)
-        await self.file.attempt(lambda journal: journal.write(held, gone))
+        until = self.captured_until
+        await self.file.attempt(
+            lambda journal: journal.write(held, gone, captured_until=until)
+        )
         await self._count_anew()
 
     async def _count_anew(self) -> None:

@@ -19,6 +19,7 @@ class Change(NamedTuple):
         refused: readings that were set aside.
         seen: how many readings had come.
         gone: ids of all that have gone.
+        captured_until: up to when readings were captured, or None if that is written.
     """
 
     new: list[Entry]
@@ -26,6 +27,13 @@ class Change(NamedTuple):
     refused: tuple[tuple[Entry, DeadLetter], ...]
     seen: int
     gone: frozenset[int]
+    captured_until: float | None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the file would be the same after it."""
+        has_readings = self.new or self.removed or self.refused
+        return not has_readings and self.captured_until is None
 
 
 class Unwritten:
@@ -34,11 +42,13 @@ class Unwritten:
     Attributes:
         gone: ids of readings that are held no more.
         refused: readings that were set aside.
+        captured_until: up to when readings were captured, or None if that is written.
     """
 
     def __init__(self) -> None:
         self.gone: set[int] = set()
         self.refused: list[tuple[Entry, DeadLetter]] = []
+        self.captured_until: float | None = None
         self._pending: list[Entry] = []
 
     def add(self, entry: Entry) -> None:
@@ -76,6 +86,7 @@ class Unwritten:
             tuple(self.refused),
             len(self._pending),
             gone,
+            self.captured_until,
         )
 
     def written(self, change: Change) -> None:
@@ -83,6 +94,8 @@ class Unwritten:
         del self._pending[: change.seen]
         self.gone -= change.gone
         del self.refused[: len(change.refused)]
+        if self.captured_until == change.captured_until:
+            self.captured_until = None
 
     def tidy(self) -> None:
         """Forget what has come and gone."""
