@@ -22,9 +22,9 @@ from custom_components.sensorvision.const import (
     CONF_TARGET,
 )
 from sandbox import Sandbox
+from tests.integration.conftest import ALICE, ALICE_KEY, SetUp
+from tests.integration.house import House, add_mirror, mirror, mirror_of, until
 
-from .conftest import ALICE, ALICE_KEY, SetUp
-from .house import House, add_mirror, mirror, mirror_of, until
 from .recording import (
     DAY_S,
     HOUR_S,
@@ -40,11 +40,6 @@ _TANK = mirror("Tanks", entity_id=["sensor.tank"])
 _KEY = {CONF_API_KEY: ALICE_KEY, CONF_CREDENTIAL: USER_KEY}
 
 pytestmark = pytest.mark.usefixtures("recorder_mock")
-
-
-@pytest.fixture
-def mock_recorder_before_hass(async_test_recorder: object) -> None:
-    """Let the recorder be prepared before the core is."""
 
 
 @pytest.fixture
