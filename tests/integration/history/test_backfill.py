@@ -62,7 +62,7 @@ async def test_period_is_sent_with_its_times(
     await record(hass, "sensor.tank", past)
     entry = await set_up(_TANK, **ALICE)
     [job] = await backfill(hass, entry, now - 2.5 * DAY_S)
-    assert (job["mirror"], job["state"]) == ("Tanks", "running")
+    assert (job["mirror"], job["state"]) == ("Tanks", "waiting")
     [job] = await finished(entry)
     assert (job["state"], job["problem"], job["percent"]) == ("done", None, 100)
     assert (job["entities"], job["entities_done"]) == (1, 1)
