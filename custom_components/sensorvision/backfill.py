@@ -266,8 +266,9 @@ class Backfill:
     def _work_soon(self) -> None:
         is_at_work = self._task is not None and not self._task.done()
         if self._is_started and not is_at_work and self._next():
+            # Not at once: the mirrors may just be about to find their entities.
             self._task = self._entry.async_create_background_task(
-                self._hass, self._work(), f"{DOMAIN} backfill"
+                self._hass, self._work(), f"{DOMAIN} backfill", eager_start=False
             )
 
     def _next(self) -> Job | None:

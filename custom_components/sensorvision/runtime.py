@@ -213,9 +213,10 @@ class Runtime:
 
     async def _shut_down(self, _event: Event | None = None) -> None:
         """Capture and send nothing any more; what waits is on disk then."""
-        self._is_shut_down = True
         self.backfill.stop()
+        # What its mirrors have held back is taken, or it would never be sent.
         self._resolver.stop()
+        self._is_shut_down = True
         for route in self.routes:
             if self.is_mirroring:
                 route.outbox.mark_captured(time.time())

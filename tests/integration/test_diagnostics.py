@@ -89,7 +89,6 @@ async def test_everything_that_a_fault_may_lie_in_is_there(
         "possible_duplicates": 0,
         "refused": 0,
         "oldest_waiting_s": 0,
-        "backfill_percent": None,
     }
     assert found["backfill"] == []
     assert found["refused_readings"] == []

@@ -283,5 +283,5 @@ async def test_everything_that_an_action_returns_is_explained(
 
 
 def test_every_example_is_run_by_a_test() -> None:
-    """One that is added needs a test of its own above, or in `test_guide_history`."""
+    """One that is added needs a test of its own above, or in `history`."""
     assert len(_EXAMPLES) == 10

@@ -110,7 +110,7 @@ def test_entities_share_one_base() -> None:
         ]
         assert classes
         for bases in classes:
-            assert bases & {"SensorVisionEntity", "StatusEntity"}
+            assert bases & {"SensorVisionEntity", "StatusEntity", "ThrottledSensor"}
 
 
 @pytest.mark.parametrize("platform", _PLATFORMS)

@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 from custom_components.sensorvision.runtime import SensorVisionConfigEntry
 from sandbox import Sandbox
 
-from .conftest import SetUp
+from .conftest import ALICE, SetUp
 from .house import mirror_of, numbers, until
 
 _HOUR_S = 3600
@@ -68,6 +68,22 @@ async def test_of_changes_that_come_too_soon_the_last_one_is_sent_later(
     hass.states.async_set("sensor.tank", "73")
     await _settled(hass, entry)
     assert _tank(sandbox) == [70, 72]
+
+
+async def test_change_that_was_held_back_is_taken_at_the_end(
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
+) -> None:
+    """Nothing is missing up to there."""
+    hass.states.async_set("sensor.tank", "70")
+    entry = await set_up(_mirror_that_sends(when="limited", interval=_HOUR_S), **ALICE)
+    await until(lambda: _tank(sandbox) == [70])
+    await _settled(hass, entry)
+    hass.states.async_set("sensor.tank", "71")
+    await hass.async_block_till_done()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.states.async_remove("sensor.tank")
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: _tank(sandbox) == [70, 71])
 
 
 async def test_change_that_comes_late_enough_is_sent_at_once(

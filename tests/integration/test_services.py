@@ -251,7 +251,6 @@ async def test_flush_sends_what_waits_and_status_says_so(
         "possible_duplicates": 0,
         "refused": 0,
         "oldest_waiting_s": 0,
-        "backfill_percent": None,
         "backfill": [],
         "refused_readings": [],
         "brokers": [],

@@ -387,6 +387,7 @@ def test_errors_are_those_of_the_flows() -> None:
     assert texts == _errors_in_code()
     assert not CONFIG["error"].keys() & MIRROR["error"].keys()
     assert MIRROR["error"].keys() == {
+        "history_not_possible",
         "invalid_glob",
         "invalid_text",
         "invalid_token",

@@ -15,8 +15,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 
 from custom_components.sensorvision.const import DOMAIN
 from sandbox import Sandbox
-
-from .house import until
+from tests.integration.house import until
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S

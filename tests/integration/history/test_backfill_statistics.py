@@ -6,9 +6,9 @@ from homeassistant.core import HomeAssistant
 import pytest
 
 from sandbox import Sandbox
+from tests.integration.conftest import ALICE, SetUp
+from tests.integration.house import House, mirror, mirror_of
 
-from .conftest import ALICE, SetUp
-from .house import House, mirror, mirror_of
 from .recording import (
     DAY_S,
     HOUR_S,
@@ -23,11 +23,6 @@ _TANK = mirror(entity_id=["sensor.tank"])
 _CELSIUS = {"unit_of_measurement": "°C"}
 
 pytestmark = pytest.mark.usefixtures("recorder_mock")
-
-
-@pytest.fixture
-def mock_recorder_before_hass(async_test_recorder: object) -> None:
-    """Let the recorder be prepared before the core is."""
 
 
 @pytest.fixture

@@ -6,18 +6,13 @@ from homeassistant.core import HomeAssistant
 import pytest
 
 from sandbox import Sandbox
+from tests.integration.conftest import ALICE, SetUp
+from tests.integration.house import mirror
+from tests.integration.test_guide import _PROSE, _act, _example
 
-from .conftest import ALICE, SetUp
-from .house import mirror
 from .recording import finished, jobs, record, record_hours, stored
-from .test_guide import _PROSE, _act, _example
 
 pytestmark = pytest.mark.usefixtures("recorder_mock")
-
-
-@pytest.fixture
-def mock_recorder_before_hass(async_test_recorder: object) -> None:
-    """Let the recorder be prepared before the core is."""
 
 
 async def test_history_of_the_example_is_sent_and_what_it_returns_is_explained(

@@ -22,9 +22,9 @@ from custom_components.sensorvision.const import (
     CONF_TARGET,
 )
 from sandbox import Sandbox
+from tests.integration.conftest import ALICE, ALICE_KEY, SetUp
+from tests.integration.house import House, add_mirror, mirror, mirror_of, until
 
-from .conftest import ALICE, ALICE_KEY, SetUp
-from .house import House, add_mirror, mirror, mirror_of, until
 from .recording import (
     DAY_S,
     HOUR_S,
@@ -40,11 +40,6 @@ _TANK = mirror("Tanks", entity_id=["sensor.tank"])
 _KEY = {CONF_API_KEY: ALICE_KEY, CONF_CREDENTIAL: USER_KEY}
 
 pytestmark = pytest.mark.usefixtures("recorder_mock")
-
-
-@pytest.fixture
-def mock_recorder_before_hass(async_test_recorder: object) -> None:
-    """Let the recorder be prepared before the core is."""
 
 
 @pytest.fixture
@@ -67,7 +62,7 @@ async def test_period_is_sent_with_its_times(
     await record(hass, "sensor.tank", past)
     entry = await set_up(_TANK, **ALICE)
     [job] = await backfill(hass, entry, now - 2.5 * DAY_S)
-    assert (job["mirror"], job["state"]) == ("Tanks", "running")
+    assert (job["mirror"], job["state"]) == ("Tanks", "waiting")
     [job] = await finished(entry)
     assert (job["state"], job["problem"], job["percent"]) == ("done", None, 100)
     assert (job["entities"], job["entities_done"]) == (1, 1)
@@ -237,11 +232,11 @@ async def test_bad_period_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("mirrors", "credential", "key"),
+    ("mirrors", "credential", "called", "key"),
     [
-        ([_TANK], {}, "history_not_possible"),
-        ([], ALICE, "nothing_to_fill"),
-        ([_TANK], ALICE, "no_such_mirror"),
+        ([_TANK], {}, {}, "history_not_possible"),
+        ([], ALICE, {}, "nothing_to_fill"),
+        ([_TANK], ALICE, {"mirror": "Wells"}, "no_such_mirror"),
     ],
 )
 async def test_what_cannot_be_filled_is_said(
@@ -250,12 +245,13 @@ async def test_what_cannot_be_filled_is_said(
     now: float,
     mirrors: list[Any],
     credential: dict[str, str],
+    called: dict[str, str],
     key: str,
 ) -> None:
     """Such as that a device token knows only what is true now."""
     entry = await set_up(*mirrors, **credential)
     with pytest.raises(ServiceValidationError) as refused:
-        await backfill(hass, entry, now - DAY_S, mirror="Wells")
+        await backfill(hass, entry, now - DAY_S, **called)
     assert refused.value.translation_key == key
     assert jobs(entry) == []
 
@@ -303,10 +299,10 @@ async def test_progress_is_shown(
     assert job["start"] == _iso(now - 2 * DAY_S)
     assert job["end"] == _iso(now - HOUR_S)
     assert (job["entities"], job["entities_done"]) == (2, 0)
-    assert 0 < job["percent"] == status["backfill_percent"] < 50
+    assert 0 < job["percent"] < 50
     sandbox.faults.clear()
     await finished(entry)
-    assert entry.runtime_data.figures.backfill_percent == 100
+    assert entry.runtime_data.backfill.percent == 100
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=1))
     await hass.async_block_till_done()
     assert _progress(hass) == "100"
@@ -408,7 +404,9 @@ async def test_job_can_be_cancelled(
     sandbox.faults.clear()
     await finished(entry)
     assert 500 <= _counts(sandbox)[1] < 1800
-    assert entry.runtime_data.figures.backfill_percent < 100
+    percent = entry.runtime_data.backfill.percent
+    assert percent is not None
+    assert percent < 100
 
 
 async def test_removed_mirror_cancels_its_jobs(

@@ -30,20 +30,15 @@ from custom_components.sensorvision.const import (
 )
 from custom_components.sensorvision.delivering import outbox_path
 from sandbox import Sandbox
+from tests.integration.conftest import ALICE, ALICE_KEY, SetUp
+from tests.integration.house import choose, mirror, numbers, until
 
-from .conftest import ALICE, ALICE_KEY, SetUp
-from .house import choose, mirror, numbers, until
 from .recording import DAY_S, HOUR_S, backfill, finished, jobs, record, stored
 
 _TANK = mirror("Tanks", entity_id=["sensor.tank"])
 _KEY = {CONF_API_KEY: ALICE_KEY, CONF_CREDENTIAL: USER_KEY}
 
 with_recorder = pytest.mark.usefixtures("recorder_mock")
-
-
-@pytest.fixture
-def mock_recorder_before_hass(async_test_recorder: object) -> None:
-    """Let the recorder be prepared before the core is."""
 
 
 async def _unloaded_for_an_hour(
