@@ -5,7 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
-from homeassistant.const import CONF_URL, EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.const import (
+    CONF_URL,
+    EVENT_HOMEASSISTANT_FINAL_WRITE,
+    EVENT_HOMEASSISTANT_STOP,
+)
 from homeassistant.core import (
     CALLBACK_TYPE,
     Event,
@@ -118,6 +122,9 @@ class Runtime:
         self._start_delivery()
         self._resolver.start()
         self._removal.note()
+        self._entry.async_on_unload(
+            self._hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._write_down)
+        )
         # Home Assistant unloads no entry when it stops.
         self._entry.async_on_unload(
             self._hass.bus.async_listen(
@@ -132,6 +139,10 @@ class Runtime:
         self._problems.clear()
         await self._store.async_save(self._names.as_stored())
         await self._ledger.save()
+
+    async def _write_down(self, _event: Event) -> None:
+        """Bring to disk what waits, early, so that little is left to the final write."""
+        await self.outbox.commit()
 
     async def _shut_down(self, _event: Event | None = None) -> None:
         """Capture and send nothing any more; what waits is on disk then."""
