@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 import datetime as dt
 import json
@@ -19,9 +19,10 @@ from custom_components.sensorvision.client import (
     bulk,
 )
 from custom_components.sensorvision.client.bulk import BulkDelivery
+from custom_components.sensorvision.client.journal import Journal
 from custom_components.sensorvision.client.outbox import CompleteOutbox
 from custom_components.sensorvision.client.pace import Pace
-from custom_components.sensorvision.client.readings import Reading
+from custom_components.sensorvision.client.readings import Entry, Reading
 from sandbox import Sandbox
 from sandbox.fixtures import ALICE_PASSWORD
 
@@ -501,6 +502,45 @@ async def test_reading_that_a_proxy_may_have_passed_on_is_a_possible_duplicate(
         house.report("dev-a", "a", *points(3))
         await house.settled()
         assert house.status.possible_duplicates == 3
+
+
+@pytest.mark.parametrize("at", [1e13, -1e13])
+async def test_reading_in_the_file_that_has_no_date_blocks_no_other(
+    sandbox: Sandbox, tmp_path: Path, at: float
+) -> None:
+    path = tmp_path / "outbox"
+    with closing(Journal(str(path))) as journal:
+        journal.write(
+            [
+                Entry(1, Reading("dev-a", "a", 0, at)),
+                Entry(2, Reading("dev-a", "a", 1, LONG_AGO)),
+            ]
+        )
+    async with living(sandbox, path) as house:
+        await house.settled()
+        [letter] = await house.outbox.dead_letters()
+        assert letter.reading.time == at
+        assert "years 1 to 9999" in letter.reason
+    assert stored(sandbox, "dev-a", "a") == [(LONG_AGO, 1)]
+
+
+@pytest.mark.parametrize("fault", ["http_503", "reset_after_commit"])
+async def test_backlog_keeps_its_order_when_the_server_fails_amid_it(
+    sandbox: Sandbox, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken ahead is put back, and comes after what has failed."""
+    monkeypatch.setattr(bulk, "_FIRST_CHUNK", 40)
+    async with living(sandbox) as house:
+        await eventually(lambda: house.status.is_connected)
+        sandbox.faults.set("http_503", path=BULK)
+        house.report("dev-a", "a", *points(500))
+        await eventually(lambda: house.status.is_connected is False)
+        sandbox.faults.clear()
+        await eventually(lambda: len(stored(sandbox, "dev-a", "a")) >= 40)
+        sandbox.faults.set(fault, times=2, path=BULK)
+        await house.settled()
+    arrived = dict.fromkeys(stored(sandbox, "dev-a", "a"))
+    assert list(arrived) == points(500)
 
 
 async def test_reading_times_that_go_back_keep_their_order(sandbox: Sandbox) -> None:

@@ -18,7 +18,7 @@ from .exceptions import (
     ValidationError,
 )
 from .models import Sample
-from .readings import Batch, Entry
+from .readings import Batch, Entry, has_date
 
 if TYPE_CHECKING:
     from .http import AsyncSensorVisionClient
@@ -34,9 +34,6 @@ _MAX_CHUNK = 200
 _STALE_S = 600
 _SWIFT_S = 0.5
 _SLOW_S = 2
-
-# A proxy says so, too, when the server was reached and its answer was lost.
-_MAY_HAVE_ARRIVED = frozenset({502, 504})
 
 
 class BulkDelivery(Delivery):
@@ -187,7 +184,7 @@ class BulkDelivery(Delivery):
 
     async def _send(self, entries: Iterable[Entry]) -> None:
         """Send readings, and put back those of which nothing is known then."""
-        due = tuple(entries)
+        due = await self._dated(entries)
         if not due:
             return
         are_suspects = due[0].id in self._suspects
@@ -203,6 +200,16 @@ class BulkDelivery(Delivery):
             self._has_failed = self._is_interrupted = True
             self.status.problem = self._blame
             self._changed()
+
+    async def _dated(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+        """Set aside what an older version has kept though it has no date."""
+        dated = []
+        for entry in entries:
+            if has_date(entry.reading):
+                dated.append(entry)
+            else:
+                await self._set_aside(entry, "Its time is beyond the years 1 to 9999")
+        return tuple(dated)
 
     async def _post(self, entries: tuple[Entry, ...]) -> None:
         samples = _samples(entries, self._suspects)
@@ -249,7 +256,7 @@ class BulkDelivery(Delivery):
             self._blame = err.server_message
             await self._halve(entries, err.server_message, self._suspect)
         else:
-            if err.status in _MAY_HAVE_ARRIVED:
+            if err.may_have_arrived:
                 self.status.possible_duplicates += len(entries)
             self._slow_down()
             self._server_failed(err)
