@@ -9,7 +9,11 @@ from homeassistant.config_entries import (
     ConfigEntry,
     ConfigEntryState,
 )
-from homeassistant.const import CONF_URL, EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.const import (
+    CONF_URL,
+    EVENT_HOMEASSISTANT_FINAL_WRITE,
+    EVENT_HOMEASSISTANT_STOP,
+)
 from homeassistant.core import (
     Event,
     HomeAssistant,
@@ -196,6 +200,9 @@ class Runtime:
         self._entry.async_on_unload(
             async_track_time_interval(self._hass, self._mark_captured, _MARK_EVERY)
         )
+        self._entry.async_on_unload(
+            self._hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._write_down)
+        )
         # Home Assistant unloads no entry when it stops.
         self._entry.async_on_unload(
             self._hass.bus.async_listen(
@@ -210,6 +217,11 @@ class Runtime:
         self._problems.clear()
         await self._store.async_save(self._names.as_stored())
         await self._ledger.save()
+
+    async def _write_down(self, _event: Event) -> None:
+        """Bring to disk what waits, early, so that little is left to the final write."""
+        for route in self.routes:
+            await route.outbox.commit()
 
     async def _shut_down(self, _event: Event | None = None) -> None:
         """Capture and send nothing any more; what waits is on disk then."""

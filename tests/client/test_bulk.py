@@ -503,6 +503,25 @@ async def test_reading_that_a_proxy_may_have_passed_on_is_a_possible_duplicate(
         assert house.status.possible_duplicates == 3
 
 
+@pytest.mark.parametrize("fault", ["http_503", "reset_after_commit"])
+async def test_backlog_keeps_its_order_when_the_server_fails_amid_it(
+    sandbox: Sandbox, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was taken ahead is put back, and comes after what has failed."""
+    monkeypatch.setattr(bulk, "_FIRST_CHUNK", 40)
+    async with living(sandbox) as house:
+        await eventually(lambda: house.status.is_connected)
+        sandbox.faults.set("http_503", path=BULK)
+        house.report("dev-a", "a", *points(500))
+        await eventually(lambda: house.status.is_connected is False)
+        sandbox.faults.clear()
+        await eventually(lambda: len(stored(sandbox, "dev-a", "a")) >= 40)
+        sandbox.faults.set(fault, times=2, path=BULK)
+        await house.settled()
+    arrived = dict.fromkeys(stored(sandbox, "dev-a", "a"))
+    assert list(arrived) == points(500)
+
+
 async def test_reading_times_that_go_back_keep_their_order(sandbox: Sandbox) -> None:
     """A variable's readings are stored as they came, whatever a clock has done."""
     async with living(sandbox) as house:

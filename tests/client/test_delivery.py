@@ -162,6 +162,20 @@ def logged(caplog: pytest.LogCaptureFixture, level: int = logging.INFO) -> list[
     ]
 
 
+# Duplicates
+
+
+@pytest.mark.parametrize(("fault", "possible"), [("502", 1), ("504", 1), ("503", 0)])
+async def test_reading_that_a_proxy_may_have_passed_on_is_a_possible_duplicate(
+    sandbox: Sandbox, fault: str, possible: int
+) -> None:
+    async with living(sandbox) as house:
+        sandbox.faults.set(f"http_{fault}", times=1, path=INGEST)
+        house.report("dev-a", a=1)
+        await eventually(lambda: house.status.delivered == 1)
+        assert house.status.possible_duplicates == possible
+
+
 # Batches
 
 

@@ -132,6 +132,14 @@ async def test_what_is_no_number_is_refused_by_name(value: float, at: float) -> 
         assert len(outbox) == 0
 
 
+@pytest.mark.parametrize("at", [1e13, -1e13])
+async def test_time_that_has_no_date_is_refused_by_name(at: float) -> None:
+    async with opened(None) as outbox:
+        with pytest.raises(ValueError, match=r"hum of d: .* is no time between"):
+            outbox.append([Reading("d", "hum", 1, at)])
+        assert len(outbox) == 0
+
+
 async def test_full_disk_is_told_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.sensorvision.client.limits import Limits
+from custom_components.sensorvision.client.outbox import CompleteOutbox
 from custom_components.sensorvision.const import DOMAIN
 from custom_components.sensorvision.delivering import outbox_path
 from custom_components.sensorvision.runtime import SensorVisionConfigEntry
@@ -125,6 +126,37 @@ async def test_end_of_home_assistant_leaves_what_waits_on_disk(
     assert copied.exists()
     sandbox.faults.clear()
     await until(lambda: set(waiting) <= set(_tank(sandbox)))
+
+
+async def test_what_waits_is_on_disk_when_home_assistant_begins_to_stop(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And what comes between that and the final write is taken in, too."""
+    monkeypatch.setattr(
+        "custom_components.sensorvision.delivering.LIMITS",
+        Limits(commit_interval_s=3600),
+    )
+    _show(hass, 0)
+    entry = await set_up(_TANK, **ALICE)
+    await _away(sandbox, entry)
+    early = _show(hass, 1)
+    await until(lambda: entry.runtime_data.status.is_connected is False)
+    hass.bus.async_fire("homeassistant_stop")
+    await hass.async_block_till_done()
+    path = outbox_path(hass, entry.entry_id)
+    copy = await hass.async_add_executor_job(_copy, path, path.parent / "copy")
+    outbox = CompleteOutbox(str(copy))
+    await outbox.open()
+    batch = await outbox.take_backlog(10)
+    await outbox.close()
+    assert batch
+    assert [reading.value for reading in batch.readings] == [early[1]]
+    _show(hass, 2)
+    await hass.async_block_till_done()
+    assert len(entry.runtime_data.outbox) == 2
 
 
 @pytest.mark.parametrize("credential", [ALICE, {}], ids=["account", "token"])

@@ -34,9 +34,6 @@ _MAX_CHUNK = 200
 _SWIFT_S = 0.5
 _SLOW_S = 2
 
-# A proxy says so, too, when the server was reached and its answer was lost.
-_MAY_HAVE_ARRIVED = frozenset({502, 504})
-
 
 class BulkDelivery(HttpDelivery):
     """Send every reading with its time, many in a request.
@@ -171,7 +168,7 @@ class BulkDelivery(HttpDelivery):
             self._blame = err.server_message
             await self._halve(entries, err.server_message, self._suspect)
         else:
-            if err.status in _MAY_HAVE_ARRIVED:
+            if err.may_have_arrived:
                 self.status.possible_duplicates += len(entries)
             self._slow_down()
             self._server_failed(err)

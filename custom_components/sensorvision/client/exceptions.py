@@ -45,6 +45,9 @@ __all__ = [
     "raise_for",
 ]
 
+# A proxy says so, too, when the server was reached and its answer was lost.
+_MAY_HAVE_ARRIVED = frozenset({502, 504})
+
 _FIELD_IN_MESSAGE = re.compile(r"for field '([^']*)'")
 
 
@@ -116,6 +119,7 @@ class AnswerError(SensorVisionError):
         field: the variable that the server named, or None.
         remedy: what to do about it, a sentence.
         retry_after_s: seconds that the server asks to wait, or None.
+        may_have_arrived: whether the server may have done what it was asked.
     """
 
     remedy: ClassVar[str] = "Try again later"
@@ -129,6 +133,7 @@ class AnswerError(SensorVisionError):
         self.server_message = answer.message
         self.error_type = answer.error_type
         self.retry_after_s = answer.retry_after_s
+        self.may_have_arrived = answer.status in _MAY_HAVE_ARRIVED
         named = _FIELD_IN_MESSAGE.search(answer.message)
         self.field = named.group(1) if named else None
 

@@ -123,6 +123,8 @@ class PostingDelivery(HttpDelivery):
         else:
             # Device ids are checked before they are sent, so what else the server has
             # against the address holds for all of them.
+            if error.may_have_arrived:
+                self.status.possible_duplicates += len(batch.entries)
             self._server_failed(error)
         return False
 

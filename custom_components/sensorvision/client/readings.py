@@ -22,6 +22,16 @@ class Reading(NamedTuple):
     time: float
 
 
+# From the year 1 to the last second but one of 9999: what a datetime can hold.
+_FIRST_TIME = -62_135_596_800
+_END_OF_TIME = 253_402_300_799
+
+
+def has_date(reading: Reading) -> bool:
+    """Tell whether a reading's time can be said as a date."""
+    return _FIRST_TIME <= reading.time < _END_OF_TIME
+
+
 class Entry(NamedTuple):
     """A reading in an outbox, with the number under which it came in."""
 

@@ -12,7 +12,7 @@ from .file import File
 from .journal import MAX_DEAD_LETTERS, Journal
 from .limits import Limits
 from .protocol import VALUE_LIMIT
-from .readings import Entry, Reading
+from .readings import Entry, Reading, has_date
 from .rows import DeadLetter
 from .unwritten import Unwritten
 
@@ -122,6 +122,11 @@ class Spool:
                     f"{reading.variable} of {reading.device_id}: {number} is not a"
                     " finite number below 1e14; leave it out"
                 )
+        if not has_date(reading):
+            raise ValueError(
+                f"{reading.variable} of {reading.device_id}: {reading.time} is no time"
+                " between the years 1 and 9999; leave it out"
+            )
         self._last_id += 1
         entry = Entry(self._last_id, reading)
         self._unwritten.add(entry)
