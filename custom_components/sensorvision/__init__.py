@@ -40,7 +40,7 @@ async def async_setup_entry(
     stored_names = await names_store(hass, entry.entry_id).async_load()
     ledger = await load_ledger(hass, entry)
     await load_authority(hass, entry.data)
-    outbox = await open_outbox(hass, entry.entry_id, entry.data)
+    outbox = await open_outbox(hass, entry)
     entry.runtime_data = Runtime(hass, entry, stored_names, ledger, outbox, PACE)
     try:
         await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
@@ -74,5 +74,5 @@ async def async_remove_entry(
 async def _async_entry_updated(
     hass: HomeAssistant, entry: SensorVisionConfigEntry
 ) -> None:
-    """Take over changed mirrors, a new credential, and whether to mirror at all."""
+    """Take over changed mirrors, a new credential, and changed options."""
     entry.runtime_data.entry_updated()

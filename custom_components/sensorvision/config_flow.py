@@ -11,6 +11,7 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
     ConfigSubentryFlow,
     FlowType,
+    OptionsFlow,
     SubentryFlowContext,
 )
 from homeassistant.const import (
@@ -41,6 +42,7 @@ from .const import (
 )
 from .forms import FORMS
 from .mirror_flow import MirrorSubentryFlow
+from .options_flow import SensorVisionOptionsFlow
 from .problems import too_old
 from .runtime import SensorVisionConfigEntry
 
@@ -67,6 +69,13 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> dict[str, type[ConfigSubentryFlow]]:
         """Return what a server can hold: mirrors."""
         return {SUBENTRY_TYPE_MIRROR: MirrorSubentryFlow}
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+        """Return what asks how readings wait."""
+        return SensorVisionOptionsFlow()
 
     @override
     async def async_step_user(

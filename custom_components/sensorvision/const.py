@@ -23,6 +23,10 @@ CONF_INTERVAL_S: Final = "interval"
 CONF_HEARTBEAT_MIN: Final = "heartbeat"
 
 CONF_MIRRORING: Final = "mirroring"
+CONF_COMMIT_INTERVAL_S: Final = "commit_interval"
+CONF_MAX_SIZE_MB: Final = "max_size"
+CONF_MAX_AGE_D: Final = "max_age"
+CONF_FILL_GAPS: Final = "fill_gaps"
 
 SUBENTRY_TYPE_MIRROR: Final = "mirror"
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_USERNAME
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import STORAGE_DIR
@@ -18,9 +19,21 @@ from .client.outbox import CompleteOutbox, NewestOutbox
 from .client.pace import Pace
 from .client.posting import PostingDelivery
 from .client.status import Status
-from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN
+from .const import (
+    CONF_COMMIT_INTERVAL_S,
+    CONF_CREDENTIAL,
+    CONF_MAX_AGE_D,
+    CONF_MAX_SIZE_MB,
+    CONF_PREFIX,
+    DOMAIN,
+)
 
-LIMITS = Limits()
+DEFAULT_COMMIT_INTERVAL_S = 1
+DEFAULT_MAX_SIZE_MB = 100
+DEFAULT_MAX_AGE_D = 30
+
+_BYTES_PER_MB = 1024 * 1024
+_DAY_S = 24 * 3600
 
 type EntryOutbox = CompleteOutbox | NewestOutbox
 
@@ -30,20 +43,29 @@ def keeps_times(data: Mapping[str, Any]) -> bool:
     return CONF_USERNAME in data or data.get(CONF_CREDENTIAL) == USER_KEY
 
 
-async def open_outbox(
-    hass: HomeAssistant, entry_id: str, data: Mapping[str, Any]
-) -> EntryOutbox:
+def limits_of(options: Mapping[str, Any]) -> Limits:
+    """Return how much an outbox may hold by the options of its entry."""
+    interval_s = options.get(CONF_COMMIT_INTERVAL_S, DEFAULT_COMMIT_INTERVAL_S)
+    max_size_mb = options.get(CONF_MAX_SIZE_MB, DEFAULT_MAX_SIZE_MB)
+    max_age_d = options.get(CONF_MAX_AGE_D, DEFAULT_MAX_AGE_D)
+    return Limits(
+        commit_interval_s=interval_s,
+        max_bytes=int(max_size_mb * _BYTES_PER_MB),
+        max_age_s=max_age_d * _DAY_S,
+    )
+
+
+async def open_outbox(hass: HomeAssistant, entry: ConfigEntry) -> EntryOutbox:
     """Return the outbox of an entry, with what was left in it.
 
     Args:
         hass: in whose storage folder its file is.
-        entry_id: of the entry.
-        data: of the entry.
+        entry: says how readings wait in it, and how many.
     """
     integration = await async_get_integration(hass, DOMAIN)
-    kind = CompleteOutbox if keeps_times(data) else NewestOutbox
-    path = str(outbox_path(hass, entry_id))
-    outbox = kind(path, LIMITS, str(integration.version))
+    kind = CompleteOutbox if keeps_times(entry.data) else NewestOutbox
+    path = str(outbox_path(hass, entry.entry_id))
+    outbox = kind(path, limits_of(entry.options), str(integration.version))
     opening = asyncio.ensure_future(outbox.open())
     try:
         await asyncio.shield(opening)

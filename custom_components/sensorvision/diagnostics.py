@@ -41,6 +41,7 @@ async def async_get_config_entry_diagnostics(
             for key, value in entry.data.items()
         }
         | {CONF_URL: _without_credentials(entry.data[CONF_URL])},
+        "options": dict(entry.options),
         "state": entry.state.value,
     }
     if entry.state is ConfigEntryState.LOADED:
@@ -57,6 +58,7 @@ def _running(entry: SensorVisionConfigEntry, runtime: Runtime) -> dict[str, Any]
         "status": _status(runtime.status),
         "is_mirroring": runtime.is_mirroring,
         "figures": asdict(runtime.figures),
+        "limits": asdict(runtime.outbox.limits),
         "registration": runtime.registration.as_shown(),
         "mirrors": [
             {

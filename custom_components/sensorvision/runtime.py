@@ -19,11 +19,12 @@ from homeassistant.helpers.storage import Store
 from .client import Sample
 from .client.delivery import Delivery, Pace, Status
 from .client.exceptions import raise_for
+from .client.limits import Limits
 from .client.outbox import CompleteOutbox
 from .client.readings import Reading
 from .connection import connection_of, open_client
 from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
-from .delivering import EntryOutbox, keeps_times, make_delivery
+from .delivering import EntryOutbox, keeps_times, limits_of, make_delivery
 from .details import Knowledge
 from .figures import Figures, count
 from .ledger import Ledger
@@ -144,15 +145,23 @@ class Runtime:
 
     @callback
     def entry_updated(self) -> None:
-        """Take over changed mirrors or a changed connection."""
+        """Take over changed mirrors, a changed connection or changed options."""
         # Before those that were removed are let go of.
         self._removal.note()
         if connection_of(self._entry.data) != self._connection:
             self.reconnect()
         if is_mirroring(self._entry) is not self.is_mirroring:
             self._switched()
+        if (limits := limits_of(self._entry.options)) != self.outbox.limits:
+            self._entry.async_create_task(self._hass, self._limit(limits))
         self._resolver.resolve()
         self._removal.offer(self.status)
+
+    async def _limit(self, limits: Limits) -> None:
+        """Hold the outbox to other limits, and show what that has cost."""
+        await self.outbox.limit(limits)
+        self._problems.show_outbox(self.outbox)
+        self._tell()
 
     @callback
     def reconnect(self) -> None:

@@ -53,12 +53,13 @@ def files_limited_to(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("interval_s", [1, 0])
+def test_what_was_committed_survives_kill_9(tmp_path: Path, interval_s: int) -> None:
     path = tmp_path / "outbox"
     committed = 0
     for round_ in range(3):
         process = subprocess.Popen(
-            [sys.executable, APPENDER, path, str(committed + 1)],
+            [sys.executable, APPENDER, path, str(committed + 1), str(interval_s)],
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(client.__file__).parent.parent)},
         )
@@ -98,6 +99,31 @@ async def test_reading_is_on_disk_before_the_commit_interval_is_over(
         outbox.append(readings(1, 1))
         await eventually(lambda: _sizes(path) != before)
         assert time.monotonic() - begun < interval_s
+
+
+async def test_shorter_commit_interval_holds_at_once(tmp_path: Path) -> None:
+    """For what waits by then, too."""
+    path = tmp_path / "outbox"
+    async with opened(path) as outbox:
+        outbox.append(readings(1, 3))
+        limits = Limits(commit_interval_s=0)
+        await outbox.limit(limits)
+        assert outbox.limits == limits
+        assert await values_in(as_crashed(path, tmp_path / "copy")) == [1, 2, 3]
+        before = _sizes(path)
+        outbox.append(readings(4, 4))
+        await eventually(lambda: _sizes(path) != before)
+        assert await values_in(as_crashed(path, tmp_path / "copy")) == [1, 2, 3, 4]
+
+
+async def test_smaller_limit_drops_the_oldest_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox") as outbox:
+        outbox.append(readings(1, 20_000))
+        await outbox.commit()
+        assert outbox.dropped == 0
+        await outbox.limit(Limits(commit_interval_s=3600, max_bytes=200_000))
+        assert outbox.dropped > 10_000
+        assert await values(outbox) == [*range(outbox.dropped + 1, 20_001)]
 
 
 async def test_what_is_confirmed_at_once_never_sees_the_disk(tmp_path: Path) -> None:

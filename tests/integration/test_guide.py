@@ -112,6 +112,15 @@ def test_every_field_of_a_mirror_is_explained() -> None:
         )
 
 
+def test_every_option_is_explained() -> None:
+    """With the default of each number."""
+    part = _PROSE[_PROSE.index("### How readings wait") :]
+    labels = TEXTS["options"]["step"]["init"]["data"]
+    assert len(labels) == 4
+    for label in labels.values():
+        assert re.search(rf"^\| {label} \| .*unless you change it", part, re.MULTILINE)
+
+
 def test_every_attribute_is_listed_and_those_that_are_sent_at_first() -> None:
     """A domain in each line, the preselected ones in bold."""
     listed, bold = [], []

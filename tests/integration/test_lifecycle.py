@@ -287,7 +287,7 @@ async def test_setup_that_is_cancelled_lets_go_of_its_file(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert entry.state is ConfigEntryState.SETUP_ERROR
-    outbox = await open_outbox(hass, entry.entry_id, entry.data)
+    outbox = await open_outbox(hass, entry)
     outbox.append([Reading("home.tank", "tank", 70, time=0)])
     await outbox.commit()
     assert outbox.problem is None

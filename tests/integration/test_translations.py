@@ -202,6 +202,7 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
         "entity",
         "exceptions",
         "issues",
+        "options",
         "selector",
         "services",
         "system_health",
@@ -210,7 +211,13 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
     assert MIRROR.keys() <= _FLOW_PARTS | {"entry_type", "initiate_flow"}
     assert MIRROR["entry_type"]
     assert {"user", "reconfigure"} == MIRROR["initiate_flow"].keys()
-    for step in (*CONFIG["step"].values(), *MIRROR["step"].values()):
+    assert TEXTS["options"].keys() <= _FLOW_PARTS
+    steps = [
+        step
+        for texts in (CONFIG, MIRROR, TEXTS["options"])
+        for step in texts["step"].values()
+    ]
+    for step in steps:
         assert step.keys() <= _STEP_PARTS
         assert step["title"]
         if step.keys() in (
@@ -238,7 +245,7 @@ async def test_every_form_has_a_text_for_every_field(
         mirror(entity_id=["sensor.tank"]),
         api_key="99999999-9999-4999-8999-999999999999",
     )
-    await set_up(**ALICE | {CONF_PASSWORD: "wrong"})
+    logged_in = await set_up(**ALICE | {CONF_PASSWORD: "wrong"})
     flows = hass.config_entries.flow
     await until(lambda: len(flows.async_progress_by_handler(DOMAIN)) == 2)
     config_forms = [
@@ -270,7 +277,15 @@ async def test_every_form_has_a_text_for_every_field(
         ),
         await entry.start_subentry_reconfigure_flow(hass, next(iter(entry.subentries))),
     ]
-    for texts, forms in ((CONFIG, config_forms), (MIRROR, mirror_forms)):
+    # The one of an account has all fields.
+    options_forms = [
+        await hass.config_entries.options.async_init(logged_in.entry_id),
+    ]
+    for texts, forms in (
+        (CONFIG, config_forms),
+        (MIRROR, mirror_forms),
+        (TEXTS["options"], options_forms),
+    ):
         assert {form["step_id"] for form in forms} == {
             name for name, step in texts["step"].items() if "data" in step
         }
@@ -293,7 +308,7 @@ async def test_every_form_has_a_text_for_every_field(
             # Any of the errors may be shown at any of the forms with fields.
             errors = [
                 text
-                for key, text in texts["error"].items()
+                for key, text in texts.get("error", {}).items()
                 if not key.startswith("server_too_old")
             ]
             for text in (*(text for _, text in _walk(step)), *errors):

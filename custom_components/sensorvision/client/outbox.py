@@ -58,6 +58,15 @@ class Outbox(ABC):
         """Return why nothing can be written now, or None."""
         return self._spool.file.problem
 
+    @property
+    def limits(self) -> Limits:
+        """Return how much it may hold, and how soon it is written down."""
+        return self._spool.limits
+
+    async def limit(self, limits: Limits) -> None:
+        """Hold to other limits from now on; what is too much for them is dropped."""
+        await self._spool.limit(limits)
+
     async def open(self) -> None:
         """Take up what an earlier process has left."""
         await self._spool.open()

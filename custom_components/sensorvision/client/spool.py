@@ -48,6 +48,7 @@ class Spool:
         doubtful_until: up to this id, an earlier process may have sent a reading and not
             come to note it.
         file: the file, which knows what became of it.
+        limits: how much it may hold; see `limit`.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Spool:
         self.dropped = 0
         self.doubtful_until = 0
         self.file = File(path, version)
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._held = held
         self._is_open = False
         self._openings = 0
@@ -102,6 +103,15 @@ class Spool:
     async def commit(self) -> None:
         """Write down what has come and gone; if that fails, it is kept in memory."""
         await self._undisturbed(self._commit())
+
+    async def limit(self, limits: Limits) -> None:
+        """Hold to other limits from now on, and write down what waits."""
+        self.limits = limits
+        # It may be waiting for longer than is wanted now.
+        task, self._commit_task = self._commit_task, None
+        if task:
+            task.cancel()
+        await self.commit()
 
     def add(self, reading: Reading) -> Entry:
         """Hold a reading; it is on disk when the next commit is through.
@@ -213,15 +223,13 @@ class Spool:
 
     def _see_to_commit(self, delay_s: float = 0) -> None:
         if self._commit_task is None and self._is_open:
-            interval_s = self._limits.commit_interval_s
+            interval_s = self.limits.commit_interval_s
             delay_s = max(delay_s, interval_s * _COMMIT_BEGINS_AFTER)
             self._commit_task = asyncio.ensure_future(self._commit_after(delay_s))
 
     async def _commit_after(self, delay_s: float) -> None:
-        try:
-            await asyncio.sleep(delay_s)
-        finally:
-            self._commit_task = None
+        await asyncio.sleep(delay_s)
+        self._commit_task = None
         await self.commit()
 
     async def _commit(self) -> None:
@@ -251,7 +259,7 @@ class Spool:
 
     async def _keep_limits(self) -> None:
         """Drop the oldest readings while there are too many or too old ones."""
-        limits = self._limits
+        limits = self.limits
         max_bytes = min(limits.max_bytes, self.file.max_bytes)
         while surplus := await self._attempt(
             lambda journal: journal.surplus(
