@@ -5,10 +5,14 @@ from typing import Any
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 from homeassistant.core import HomeAssistant
 
-from .problems import ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING
+from .problems import (
+    ISSUE_DEVICE_REFUSED,
+    ISSUE_READING_REFUSED,
+    ISSUE_TARGET_MISSING,
+)
 from .removal import ISSUE_MIRROR_REMOVED
 from .removal_flow import RemovedMirrorFlow
-from .repair_flows import MissingThingsFlow, RefusedDeviceFlow
+from .repair_flows import MissingThingsFlow, RefusedDeviceFlow, RefusedReadingFlow
 
 
 async def async_create_fix_flow(
@@ -21,4 +25,6 @@ async def async_create_fix_flow(
         return MissingThingsFlow(data)
     if data and issue_id.startswith(ISSUE_DEVICE_REFUSED):
         return RefusedDeviceFlow(data)
+    if data and issue_id.startswith(ISSUE_READING_REFUSED):
+        return RefusedReadingFlow(data)
     return ConfirmRepairFlow()

@@ -22,6 +22,7 @@ from .client.exceptions import raise_for
 from .client.limits import Limits
 from .client.outbox import CompleteOutbox
 from .client.readings import Reading
+from .client.rows import Recalled
 from .connection import connection_of, open_client
 from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
 from .delivering import EntryOutbox, keeps_times, limits_of, make_delivery
@@ -199,6 +200,25 @@ class Runtime:
         """
         self._insist_on_mirroring()
         self._delivery.flush()
+
+    async def retry_refused(
+        self, device_id: str | None = None, variable: str | None = None
+    ) -> Recalled:
+        """Send again what was set aside, as far as it may still be true.
+
+        Args:
+            device_id: only what was sent to this device.
+            variable: only what was sent to variables of this name.
+
+        Raises:
+            ServiceValidationError: mirroring is switched off.
+        """
+        self._insist_on_mirroring()
+        recalled = await self.outbox.recall(device_id, variable)
+        self.status.forget_refused(device_id, variable)
+        self._delivery.flush()
+        self._status_changed()
+        return recalled
 
     async def send(self, device_id: str, variables: Mapping[str, int | float]) -> None:
         """Store numbers as true now, past the outbox; see the client's `send_data`.

@@ -18,6 +18,7 @@ from custom_components.sensorvision.client import file, journal, spool
 from custom_components.sensorvision.client.limits import Limits
 from custom_components.sensorvision.client.outbox import CompleteOutbox
 from custom_components.sensorvision.client.readings import Batch, Reading
+from custom_components.sensorvision.client.rows import Recalled
 
 from .outbox_files import (
     as_crashed,
@@ -447,3 +448,48 @@ async def test_memory_alone_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         await outbox.commit()
         assert len(outbox) + outbox.dropped == 20_000
         assert len(outbox) < 10_000
+
+
+async def test_recalled_readings_wait_behind_what_came_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """Those that are asked for alone, whether or not they were written down."""
+    path = tmp_path / "outbox"
+    async with opened(path) as outbox:
+        outbox.append([*readings(1, 2), *readings(3, 4, "e")])
+        await outbox.set_aside(await _taken(outbox, 2), "no")
+        await outbox.commit()
+        await outbox.set_aside(await _taken(outbox, 1), "no")
+        outbox.append(readings(5, 5))
+        assert await outbox.recall("d", "other") == Recalled(0, 0)
+        assert await outbox.recall("d", "v") == Recalled(2, 0)
+        assert [x.reading.value for x in await outbox.dead_letters()] == [3]
+        assert len(outbox) == 4
+        assert await values(outbox) == [4, 5, 1, 2]
+        assert await outbox.recall() == Recalled(1, 0)
+        # What is recalled is on disk.
+        copy = as_crashed(path, tmp_path / "copy")
+        assert sorted(await values_in(copy)) == [1, 2, 3, 4, 5]
+
+
+async def test_readings_that_are_alike_are_recalled_each(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox") as outbox:
+        outbox.append([*readings(1, 1), *readings(1, 1)])
+        await outbox.set_aside(await _taken(outbox, 2), "no")
+        assert await outbox.recall() == Recalled(2, 0)
+        outbox.append(readings(2, 2))
+        await outbox.commit()
+        assert await values(outbox) == [1, 1, 2]
+
+
+async def test_nothing_is_recalled_while_the_disk_is_full(tmp_path: Path) -> None:
+    """It stays set aside, to be recalled later."""
+    path = tmp_path / "outbox"
+    await filled(path, 10)
+    async with opened(path) as outbox:
+        with files_limited_to(100):
+            await outbox.set_aside(await _taken(outbox, 2), "no")
+            assert await outbox.recall() == Recalled(0, 0)
+            assert len(await outbox.dead_letters()) == 2
+        assert await outbox.recall() == Recalled(2, 0)
+        assert await values(outbox) == [*range(3, 11), 1, 2]

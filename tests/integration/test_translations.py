@@ -26,6 +26,7 @@ from custom_components.sensorvision import connection
 from custom_components.sensorvision.const import DOMAIN, SUBENTRY_TYPE_MIRROR
 from custom_components.sensorvision.problems import (
     ISSUE_DEVICE_REFUSED,
+    ISSUE_READING_REFUSED,
     ISSUE_TARGET_MISSING,
 )
 from custom_components.sensorvision.removal import ISSUE_MIRROR_REMOVED
@@ -431,5 +432,10 @@ def test_issues_are_those_of_the_code() -> None:
         and node.func.attr in ("_create", "_show")
         and isinstance(node.args[0], ast.Constant)
     }
-    named = {ISSUE_DEVICE_REFUSED, ISSUE_MIRROR_REMOVED, ISSUE_TARGET_MISSING}
+    named = {
+        ISSUE_DEVICE_REFUSED,
+        ISSUE_MIRROR_REMOVED,
+        ISSUE_READING_REFUSED,
+        ISSUE_TARGET_MISSING,
+    }
     assert shown | named == TEXTS["issues"].keys()

@@ -10,7 +10,7 @@ from typing import Callable, Iterable, Iterator
 
 from .limits import Limits
 from .readings import Batch, Entry, Reading
-from .rows import DeadLetter
+from .rows import DeadLetter, Recalled
 from .salvage import Mishap
 from .spool import Spool
 
@@ -87,6 +87,28 @@ class Outbox(ABC):
         """Return what the server did not want, the oldest first."""
         return await self._spool.dead_letters()
 
+    async def recall(
+        self, device_id: str | None = None, variable: str | None = None
+    ) -> Recalled:
+        """Let readings wait again that the server did not want.
+
+        Args:
+            device_id: only those of this device.
+            variable: only those of variables of this name.
+        """
+
+        def is_wanted(reading: Reading) -> bool:
+            return device_id in (None, reading.device_id) and variable in (
+                None,
+                reading.variable,
+            )
+
+        return await self._spool.recall(is_wanted, self._take_back)
+
+    @abstractmethod
+    def _take_back(self, entries: list[Entry]) -> Recalled:
+        """Let readings wait again that were set aside, oldest first."""
+
     @abstractmethod
     def append(self, readings: Iterable[Reading]) -> None:
         """Accept readings, in the order in which they became true."""
@@ -135,6 +157,8 @@ class NewestOutbox(Outbox):
         super().__init__(path, limits, version)
         self._waiting: dict[str, dict[str, Entry]] = {}
         self._taken: dict[str, dict[str, Entry]] = {}
+        # When the newest reading of each variable was true, wherever it is by now.
+        self._newest: dict[tuple[str, str], float] = {}
 
     async def open(self) -> None:
         """Take up what an earlier process has left, and supersede what is too old."""
@@ -142,7 +166,7 @@ class NewestOutbox(Outbox):
         now = time.time()
         for entry in await self._spool.read():
             if abs(now - entry.reading.time) <= _STILL_TRUE_S:
-                self._wait(entry)
+                self._arrive(entry)
             else:
                 self._supersede(entry)
 
@@ -153,7 +177,20 @@ class NewestOutbox(Outbox):
     def append(self, readings: Iterable[Reading]) -> None:
         """Accept readings, in the order in which they became true."""
         for reading in readings:
-            self._wait(self._spool.add(reading))
+            self._arrive(self._spool.add(reading))
+
+    def _take_back(self, entries: list[Entry]) -> Recalled:
+        """Let readings wait again that may still be true, and supersede the others."""
+        superseded_before, now = self.superseded, time.time()
+        for entry in entries:
+            device_id, variable, _, at = entry.reading
+            newest = self._newest.get((device_id, variable), at)
+            if newest <= at and abs(now - at) <= _STILL_TRUE_S:
+                self._arrive(entry)
+            else:
+                self._supersede(entry)
+        superseded = self.superseded - superseded_before
+        return Recalled(len(entries) - superseded, superseded)
 
     async def devices(self) -> list[str]:
         """Return the ids of the devices that have readings to hand out."""
@@ -186,6 +223,12 @@ class NewestOutbox(Outbox):
         for place in (self._waiting, self._taken):
             variables = place.pop(device_id, {})
             self._spool.remove(entry.id for entry in variables.values())
+
+    def _arrive(self, entry: Entry) -> None:
+        """Let a reading wait that is the newest of its variable."""
+        device_id, variable, _, at = entry.reading
+        self._newest[device_id, variable] = at
+        self._wait(entry)
 
     def _wait(self, entry: Entry) -> None:
         """Let a reading wait in place of the one of its variable."""
@@ -247,6 +290,11 @@ class CompleteOutbox(Outbox):
         """Accept readings, in the order in which they became true."""
         for reading in readings:
             self._spool.add(reading)
+
+    def _take_back(self, entries: list[Entry]) -> Recalled:
+        """Let readings wait again: they are backlog."""
+        self.rewind()
+        return Recalled(len(entries), 0)
 
     @property
     def has_more(self) -> bool:

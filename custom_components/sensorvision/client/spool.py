@@ -169,6 +169,20 @@ class Spool:
         """Return what was set aside, the oldest first."""
         return await self._undisturbed(self._dead_letters())
 
+    async def recall(
+        self,
+        is_wanted: Callable[[Reading], bool],
+        take_back: Callable[[list[Entry]], T],
+    ) -> T:
+        """Hold readings again that were set aside; none while they can't be written.
+
+        Args:
+            is_wanted: tells of a reading whether it is to be held again.
+            take_back: called once with what is held again, before anything else is
+                done; what it returns is returned.
+        """
+        return await self._undisturbed(self._recall(is_wanted, take_back))
+
     async def _undisturbed(self, work: Awaitable[T]) -> T:
         """Let work that has begun come to its end even if nobody waits for it."""
         return await asyncio.shield(asyncio.ensure_future(work))
@@ -220,6 +234,24 @@ class Spool:
                 *(letter for _, letter in self._unwritten.refused),
             ]
             return letters[-MAX_DEAD_LETTERS:]
+
+    async def _recall(
+        self,
+        is_wanted: Callable[[Reading], bool],
+        take_back: Callable[[list[Entry]], T],
+    ) -> T:
+        async with self._lock:
+            # So that all that was set aside is in the file, if there can be any.
+            await self._write()
+            letters = await self._attempt(lambda journal: journal.dead_letters())
+            wanted = [letter for letter in letters or () if is_wanted(letter.reading)]
+            first_id = self._last_id + 1
+            self._last_id += len(wanted)
+            entries = await self._attempt(
+                lambda journal: journal.revive(set(wanted), first_id)
+            )
+            self._count += len(entries or ())
+            return take_back(entries or [])
 
     def _see_to_commit(self, delay_s: float = 0) -> None:
         if self._commit_task is None and self._is_open:
