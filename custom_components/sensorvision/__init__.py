@@ -88,5 +88,5 @@ async def async_remove_entry(
 async def _async_entry_updated(
     hass: HomeAssistant, entry: SensorVisionConfigEntry
 ) -> None:
-    """Take over changed mirrors, a new credential, and whether to mirror at all."""
+    """Take over changed mirrors, a new credential, and changed options."""
     entry.runtime_data.entry_updated()

@@ -11,6 +11,7 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
     ConfigSubentryFlow,
     FlowType,
+    OptionsFlow,
     SubentryFlowContext,
 )
 from homeassistant.const import (
@@ -43,6 +44,7 @@ from .const import (
 )
 from .forms import FORMS
 from .mirror_flow import MirrorSubentryFlow
+from .options_flow import SensorVisionOptionsFlow
 from .problems import too_old
 from .runtime import SensorVisionConfigEntry
 
@@ -72,6 +74,13 @@ class SensorVisionConfigFlow(ConfigFlow, domain=DOMAIN):
             SUBENTRY_TYPE_MIRROR: MirrorSubentryFlow,
             SUBENTRY_TYPE_BROKER: BrokerSubentryFlow,
         }
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+        """Return what asks how readings wait."""
+        return SensorVisionOptionsFlow()
 
     @override
     async def async_step_user(

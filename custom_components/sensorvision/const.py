@@ -33,6 +33,9 @@ CONF_HISTORY: Final = "history"
 CONF_HISTORY_DAYS: Final = "days"
 
 CONF_MIRRORING: Final = "mirroring"
+CONF_COMMIT_INTERVAL_S: Final = "commit_interval"
+CONF_MAX_SIZE_MB: Final = "max_size"
+CONF_MAX_AGE_D: Final = "max_age"
 CONF_FILL_GAPS: Final = "fill_gaps"
 
 SUBENTRY_TYPE_BROKER: Final = "broker"

@@ -20,9 +20,22 @@ from .client.outbox import CompleteOutbox, NewestOutbox
 from .client.pace import Pace
 from .client.posting import PostingDelivery
 from .client.status import Status
-from .const import CONF_CREDENTIAL, CONF_PREFIX, DOMAIN, SUBENTRY_TYPE_BROKER
+from .const import (
+    CONF_COMMIT_INTERVAL_S,
+    CONF_CREDENTIAL,
+    CONF_MAX_AGE_D,
+    CONF_MAX_SIZE_MB,
+    CONF_PREFIX,
+    DOMAIN,
+    SUBENTRY_TYPE_BROKER,
+)
 
-LIMITS = Limits()
+DEFAULT_COMMIT_INTERVAL_S = 1
+DEFAULT_MAX_SIZE_MB = 100
+DEFAULT_MAX_AGE_D = 30
+
+_BYTES_PER_MB = 1024 * 1024
+_DAY_S = 24 * 3600
 
 _INHERITED_AT_ONCE = 1000
 
@@ -52,6 +65,25 @@ def keeps_times(data: Mapping[str, Any]) -> bool:
     return CONF_USERNAME in data or data.get(CONF_CREDENTIAL) == USER_KEY
 
 
+def may_send_past(entry: ConfigEntry) -> bool:
+    """Tell whether a mirror of an entry may send what was true before: by some way."""
+    return keeps_times(entry.data) or any(
+        entry.get_subentries_of_type(SUBENTRY_TYPE_BROKER)
+    )
+
+
+def limits_of(options: Mapping[str, Any]) -> Limits:
+    """Return how much an outbox may hold by the options of its entry."""
+    interval_s = options.get(CONF_COMMIT_INTERVAL_S, DEFAULT_COMMIT_INTERVAL_S)
+    max_size_mb = options.get(CONF_MAX_SIZE_MB, DEFAULT_MAX_SIZE_MB)
+    max_age_d = options.get(CONF_MAX_AGE_D, DEFAULT_MAX_AGE_D)
+    return Limits(
+        commit_interval_s=interval_s,
+        max_bytes=int(max_size_mb * _BYTES_PER_MB),
+        max_age_s=max_age_d * _DAY_S,
+    )
+
+
 async def open_outboxes(hass: HomeAssistant, entry: ConfigEntry) -> Outboxes:
     """Return the outboxes of an entry, with what was left in them.
 
@@ -62,12 +94,13 @@ async def open_outboxes(hass: HomeAssistant, entry: ConfigEntry) -> Outboxes:
         entry: whose they are.
     """
     kind = CompleteOutbox if keeps_times(entry.data) else NewestOutbox
-    own = await _open(hass, kind, outbox_path(hass, entry.entry_id))
+    limits = limits_of(entry.options)
+    own = await _open(hass, kind, outbox_path(hass, entry.entry_id), limits)
     outboxes = Outboxes(own, {})
     try:
         for broker in entry.get_subentries_of_type(SUBENTRY_TYPE_BROKER):
             path = outbox_path(hass, entry.entry_id, broker.subentry_id)
-            outbox = await _open(hass, CompleteOutbox, path)
+            outbox = await _open(hass, CompleteOutbox, path, limits)
             outboxes.of_brokers[broker.subentry_id] = outbox
         known = {
             outbox_path(hass, entry.entry_id, broker_id)
@@ -86,10 +119,10 @@ async def open_outboxes(hass: HomeAssistant, entry: ConfigEntry) -> Outboxes:
 
 
 async def _open[AnyOutbox: EntryOutbox](
-    hass: HomeAssistant, kind: type[AnyOutbox], path: Path
+    hass: HomeAssistant, kind: type[AnyOutbox], path: Path, limits: Limits
 ) -> AnyOutbox:
     integration = await async_get_integration(hass, DOMAIN)
-    outbox = kind(str(path), LIMITS, str(integration.version))
+    outbox = kind(str(path), limits, str(integration.version))
     opening = asyncio.ensure_future(outbox.open())
     try:
         await asyncio.shield(opening)
@@ -103,7 +136,7 @@ async def _open[AnyOutbox: EntryOutbox](
 
 async def _inherit(hass: HomeAssistant, heir: EntryOutbox, path: Path) -> None:
     """Let an outbox hold what one that nobody empties any more has left."""
-    left = await _open(hass, CompleteOutbox, path)
+    left = await _open(hass, CompleteOutbox, path, own.limits)
     try:
         while not heir.problem and (
             batch := await left.take_backlog(_INHERITED_AT_ONCE)

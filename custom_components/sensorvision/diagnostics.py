@@ -59,6 +59,7 @@ async def async_get_config_entry_diagnostics(
         },
         "entry": _redacted(entry.data, _SHOWN)
         | {CONF_URL: _without_credentials(entry.data[CONF_URL])},
+        "options": dict(entry.options),
         "state": entry.state.value,
     }
     tokens: list[str] = []
@@ -80,6 +81,7 @@ def _running(entry: SensorVisionConfigEntry, runtime: Runtime) -> dict[str, Any]
         "is_mirroring": runtime.is_mirroring,
         "figures": asdict(runtime.figures),
         "backfill": runtime.backfill.as_shown(),
+        "limits": asdict(runtime.outbox.limits),
         "registration": runtime.registration.as_shown(),
         "mirrors": [
             {

@@ -55,7 +55,7 @@ from .const import (
     OVER_HTTP,
     SUBENTRY_TYPE_BROKER,
 )
-from .delivering import keeps_times
+from .delivering import keeps_times, may_send_past
 from .provisioning import can_issue
 
 _DAY_S = 24 * 60 * 60
@@ -154,7 +154,7 @@ def mirror_schema(hass: HomeAssistant, entry: ConfigEntry) -> vol.Schema:
 def new_mirror_schema(hass: HomeAssistant, entry: ConfigEntry) -> vol.Schema:
     """Return the form of a new mirror, which may be asked for history too."""
     schema = mirror_schema(hass, entry)
-    if not keeps_times(entry.data) and not _delivery(entry):
+    if not may_send_past(entry):
         return schema
     return schema.extend(
         {vol.Optional(CONF_HISTORY): section(vol.Schema(_HISTORY), {"collapsed": True})}

@@ -17,11 +17,19 @@ from .names import UnitChange
 from .routes import Route
 
 ISSUE_DEVICE_REFUSED = "device_refused"
-ISSUE_TOKEN_NEEDED = "device_token_needed"  # noqa: S105 - the key of a text
+ISSUE_READING_REFUSED = "reading_refused"
 ISSUE_TARGET_MISSING = "target_missing"
+ISSUE_TOKEN_NEEDED = "device_token_needed"  # noqa: S105 - the key of a text
 
 # Home Assistant can do something about these, and asks before it does.
-_FIXABLE = frozenset({ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING, ISSUE_TOKEN_NEEDED})
+_FIXABLE = frozenset(
+    {
+        ISSUE_DEVICE_REFUSED,
+        ISSUE_READING_REFUSED,
+        ISSUE_TARGET_MISSING,
+        ISSUE_TOKEN_NEEDED,
+    }
+)
 
 # Answers take a second or two, and their date has no fractions.
 _CLOCK_LEEWAY_S = 60
@@ -112,7 +120,7 @@ class Problems:
         self._show(ISSUE_DEVICE_REFUSED, refused)
         self._show("device_lost", lost)
         self._show(
-            "reading_refused",
+            ISSUE_READING_REFUSED,
             {
                 f"{device_id}.{variable}": {
                     "device": device_id,
@@ -248,7 +256,7 @@ class Problems:
             self._hass,
             DOMAIN,
             self._issue_id(key, name),
-            data={"entry_id": self._entry.entry_id, "name": name},
+            data={**placeholders, "entry_id": self._entry.entry_id, "name": name},
             is_fixable=is_for_a_person or key in _FIXABLE,
             is_persistent=is_for_a_person,
             severity=_SEVERITIES.get(key, ir.IssueSeverity.WARNING),

@@ -1,5 +1,6 @@
 """Ask before what a repair issue says is mended."""
 
+from abc import abstractmethod
 from typing import Any
 
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlowResult
@@ -9,7 +10,7 @@ from homeassistant.exceptions import ServiceValidationError
 
 from .choice import Choice
 from .const import CONF_TARGET
-from .runtime import SensorVisionConfigEntry
+from .runtime import Runtime, SensorVisionConfigEntry
 from .selection import Registry
 
 
@@ -45,33 +46,53 @@ class MissingThingsFlow(ConfirmRepairFlow):
         return await super().async_step_confirm(user_input)
 
 
-class RefusedDeviceFlow(ConfirmRepairFlow):
-    """Try again at once to send to a device that the server refuses.
+class _RetryFlow(ConfirmRepairFlow):
+    """Try something again at once that the server refuses.
 
     Args:
-        data: of the issue: the entry.
+        data: of the issue: the entry, and what it is about.
     """
 
     def __init__(self, data: dict[str, Any]) -> None:
         """Remember what it is about."""
-        self._entry_id: str = data["entry_id"]
+        self._about = data
 
     async def async_step_confirm(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
-        """Send once that is confirmed; the issue comes back if it is still refused."""
+        """Try once that is confirmed; the issue comes back if it is still refused."""
         if user_input is not None:
             try:
-                self._flush()
+                await self._retry(self._runtime())
             except ServiceValidationError:
                 return self.async_abort(reason="not_running")
         return await super().async_step_confirm(user_input)
 
     @callback
-    def _flush(self) -> None:
+    def _runtime(self) -> Runtime:
         entry: SensorVisionConfigEntry | None = (
-            self.hass.config_entries.async_get_entry(self._entry_id)
+            self.hass.config_entries.async_get_entry(self._about["entry_id"])
         )
         if entry is None or entry.state is not ConfigEntryState.LOADED:
             raise ServiceValidationError
-        entry.runtime_data.flush()
+        return entry.runtime_data
+
+    @abstractmethod
+    async def _retry(self, runtime: Runtime) -> None:
+        """Try it again."""
+
+
+class RefusedDeviceFlow(_RetryFlow):
+    """Try again at once to send to a device that the server refuses."""
+
+    async def _retry(self, runtime: Runtime) -> None:
+        """Send what waits."""
+        runtime.flush()
+
+
+class RefusedReadingFlow(_RetryFlow):
+    """Try again at once to send what was set aside of a variable."""
+
+    async def _retry(self, runtime: Runtime) -> None:
+        """Let it wait again, and send what waits."""
+        await runtime.retry_refused(self._about["device"], self._about["variable"])

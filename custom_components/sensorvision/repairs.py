@@ -5,10 +5,15 @@ from typing import Any
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow
 from homeassistant.core import HomeAssistant
 
-from .problems import ISSUE_DEVICE_REFUSED, ISSUE_TARGET_MISSING, ISSUE_TOKEN_NEEDED
+from .problems import (
+    ISSUE_DEVICE_REFUSED,
+    ISSUE_READING_REFUSED,
+    ISSUE_TARGET_MISSING,
+    ISSUE_TOKEN_NEEDED,
+)
 from .removal import ISSUE_MIRROR_REMOVED
 from .removal_flow import RemovedMirrorFlow
-from .repair_flows import MissingThingsFlow, RefusedDeviceFlow
+from .repair_flows import MissingThingsFlow, RefusedDeviceFlow, RefusedReadingFlow
 from .token_flow import NeededTokenFlow
 
 
@@ -24,4 +29,6 @@ async def async_create_fix_flow(
         return NeededTokenFlow(data)
     if data and issue_id.startswith(ISSUE_DEVICE_REFUSED):
         return RefusedDeviceFlow(data)
+    if data and issue_id.startswith(ISSUE_READING_REFUSED):
+        return RefusedReadingFlow(data)
     return ConfirmRepairFlow()

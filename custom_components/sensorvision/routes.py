@@ -8,6 +8,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 
 from .client.delivery import Delivery
 from .client.readings import Reading
+from .client.rows import Recalled
 from .client.status import Status
 from .const import DOMAIN
 from .delivering import EntryOutbox
@@ -95,6 +96,15 @@ class Route:
     def flush(self) -> None:
         """Send at once what waits, and try again what was refused."""
         self._delivery.flush()
+
+    async def retry_refused(
+        self, device_id: str | None, variable: str | None
+    ) -> Recalled:
+        """Let wait again what was set aside, and send it at once."""
+        recalled = await self.outbox.recall(device_id, variable)
+        self.status.forget_refused(device_id, variable)
+        self.flush()
+        return recalled
 
     @callback
     def add_listener(self, listener: Callable[[], None]) -> CALLBACK_TYPE:

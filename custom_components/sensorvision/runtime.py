@@ -29,12 +29,14 @@ from .brokers import Brokers
 from .client import Sample
 from .client.delivery import Pace, Status
 from .client.exceptions import raise_for
+from .client.limits import Limits
 from .client.mqtt import Broker
 from .client.outbox import CompleteOutbox
 from .client.readings import Reading
+from .client.rows import Recalled
 from .connection import connection_of
 from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
-from .delivering import EntryOutbox, Outboxes, keeps_times
+from .delivering import EntryOutbox, Outboxes, keeps_times, limits_of
 from .details import Knowledge
 from .devices import register_devices
 from .figures import Figures
@@ -237,7 +239,7 @@ class Runtime:
 
     @callback
     def entry_updated(self) -> None:
-        """Take over changed mirrors or a changed connection."""
+        """Take over changed mirrors, a changed connection or changed options."""
         # Before those that were removed are let go of.
         self._removal.note()
         if self.brokers.are_others():
@@ -248,10 +250,19 @@ class Runtime:
             self.reconnect()
         if is_mirroring(self._entry) is not self.is_mirroring:
             self._switched()
+        if (limits := limits_of(self._entry.options)) != self.outbox.limits:
+            self._entry.async_create_task(self._hass, self._limit(limits))
         self._resolver.resolve()
         self.brokers.show_missing()
         self.backfill.mirrors_changed()
         self._removal.offer(self.status)
+
+    async def _limit(self, limits: Limits) -> None:
+        """Hold the outboxes to other limits, and show what that has cost."""
+        for route in self.routes:
+            await route.outbox.limit(limits)
+            route.tell()
+        self._problems.show_outboxes(self.routes)
 
     @callback
     def reconnect(self) -> None:
@@ -285,6 +296,27 @@ class Runtime:
         self._insist_on_mirroring()
         self.http.flush()
         self.brokers.flush()
+
+    async def retry_refused(
+        self, device_id: str | None = None, variable: str | None = None
+    ) -> Recalled:
+        """Send again what was set aside, as far as it may still be true.
+
+        Args:
+            device_id: only what was sent to this device.
+            variable: only what was sent to variables of this name.
+
+        Raises:
+            ServiceValidationError: mirroring is switched off.
+        """
+        self._insist_on_mirroring()
+        waiting = superseded = 0
+        for route in self.routes:
+            recalled = await route.retry_refused(device_id, variable)
+            waiting += recalled.waiting
+            superseded += recalled.superseded
+        self._status_changed()
+        return Recalled(waiting, superseded)
 
     async def send(self, device_id: str, variables: Mapping[str, int | float]) -> None:
         """Store numbers as true now, past the outbox; see the client's `send_data`.

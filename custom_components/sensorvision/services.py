@@ -29,6 +29,7 @@ from .preview import Preview, Row, Skipped, preview, preview_mirrors
 from .problems import shown_age
 from .routes import Route
 
+ATTR_VARIABLE: Final = "variable"
 ATTR_VARIABLES: Final = "variables"
 
 _CLOCK_LEEWAY = timedelta(minutes=1)
@@ -41,6 +42,14 @@ _SEND_SCHEMA = vol.Schema(
         vol.Required(ATTR_DEVICE_ID): cv.string,
         vol.Required(ATTR_VARIABLES): {cv.string: object},
         vol.Optional(ATTR_TIME): cv.datetime,
+    }
+)
+
+_RETRY_SCHEMA = vol.Schema(
+    {
+        **ENTRY,
+        vol.Optional(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_VARIABLE): cv.string,
     }
 )
 
@@ -62,6 +71,13 @@ def async_setup_services(hass: HomeAssistant) -> None:
     hass.services.async_register(DOMAIN, "flush", _flush, ENTRY_SCHEMA)
     hass.services.async_register(
         DOMAIN, "status", _status, ENTRY_SCHEMA, SupportsResponse.ONLY
+    )
+    hass.services.async_register(
+        DOMAIN,
+        "retry_refused",
+        _retry_refused,
+        _RETRY_SCHEMA,
+        SupportsResponse.OPTIONAL,
     )
     hass.services.async_register(
         DOMAIN, "preview", _preview, _PREVIEW_SCHEMA, SupportsResponse.ONLY
@@ -117,6 +133,14 @@ def _past(time: datetime) -> datetime:
 async def _flush(call: ServiceCall) -> None:
     """Send at once what waits."""
     entry_of(call).runtime_data.flush()
+
+
+async def _retry_refused(call: ServiceCall) -> ServiceResponse:
+    """Send again what was set aside, and return how much of it."""
+    recalled = await entry_of(call).runtime_data.retry_refused(
+        call.data.get(ATTR_DEVICE_ID), call.data.get(ATTR_VARIABLE)
+    )
+    return {"waiting": recalled.waiting, "superseded": recalled.superseded}
 
 
 async def _status(call: ServiceCall) -> ServiceResponse:

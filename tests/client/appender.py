@@ -1,5 +1,7 @@
 """Append readings to an outbox for ever, and print how many are committed.
 
+Arguments are the file, the first number and the commit interval in seconds.
+
 The client is the path's first folder, without Home Assistant around it: quick to begin.
 """
 
@@ -7,12 +9,13 @@ import asyncio
 from importlib import import_module
 import sys
 
+Limits = import_module("client.limits").Limits
 outbox_module = import_module("client.outbox")
 Reading = import_module("client.readings").Reading
 
 
-async def _append(path: str, number: int) -> None:
-    outbox = outbox_module.CompleteOutbox(path)
+async def _append(path: str, number: int, interval_s: float) -> None:
+    outbox = outbox_module.CompleteOutbox(path, Limits(interval_s))
     await outbox.open()
     while True:
         group = range(number, number + 7)
@@ -22,4 +25,4 @@ async def _append(path: str, number: int) -> None:
         print(group[-1], flush=True)  # noqa: T201
 
 
-asyncio.run(_append(sys.argv[1], int(sys.argv[2])))
+asyncio.run(_append(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))

@@ -19,6 +19,7 @@ import pytest
 
 from custom_components.sensorvision.client.outbox import NewestOutbox
 from custom_components.sensorvision.client.readings import Batch, Entry, Reading
+from custom_components.sensorvision.client.rows import Recalled
 
 from .outbox_files import NEVER, as_crashed
 
@@ -380,3 +381,29 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+
+
+async def test_recalled_reading_waits_if_it_may_still_be_true(
+    outbox: NewestOutbox,
+) -> None:
+    """Only the newest of its variable, and none that has waited too long."""
+    now = time.time()
+    for name, value, at in [
+        ("stale", 1, now - 3600),
+        ("replaced", 2, now - 2),
+        ("twice", 3, now - 2),
+        ("twice", 4, now - 1),
+        ("true", 5, now),
+    ]:
+        outbox.append([Reading("d", name, value, at)])
+        await outbox.set_aside(await _take(outbox), "too hot")
+    outbox.append([Reading("d", "replaced", 6, now - 1)])
+    await outbox.confirm(await _take(outbox))
+    assert await outbox.recall() == Recalled(waiting=2, superseded=3)
+    assert outbox.superseded == 3
+    assert await outbox.dead_letters() == []
+    assert [(r.variable, r.value) for r in (await _take(outbox)).readings] == [
+        ("twice", 4),
+        ("true", 5),
+    ]
+    assert len(outbox) == 2

@@ -18,6 +18,7 @@ from custom_components.sensorvision.client import file, journal, spool
 from custom_components.sensorvision.client.limits import Limits
 from custom_components.sensorvision.client.outbox import CompleteOutbox
 from custom_components.sensorvision.client.readings import Batch, Reading
+from custom_components.sensorvision.client.rows import Recalled
 
 from .outbox_files import (
     as_crashed,
@@ -53,12 +54,13 @@ def files_limited_to(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("interval_s", [1, 0])
+def test_what_was_committed_survives_kill_9(tmp_path: Path, interval_s: int) -> None:
     path = tmp_path / "outbox"
     committed = 0
     for round_ in range(3):
         process = subprocess.Popen(
-            [sys.executable, APPENDER, path, str(committed + 1)],
+            [sys.executable, APPENDER, path, str(committed + 1), str(interval_s)],
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(client.__file__).parent.parent)},
         )
@@ -80,10 +82,8 @@ def test_what_was_committed_survives_kill_9(tmp_path: Path) -> None:
 async def test_reading_is_on_disk_after_the_commit_interval(tmp_path: Path) -> None:
     path = tmp_path / "outbox"
     async with opened(path, Limits(commit_interval_s=0)) as outbox:
-        before = _sizes(path)
         outbox.append(readings(1, 3))
-        await eventually(lambda: _sizes(path) != before)
-        assert await values_in(as_crashed(path, tmp_path / "copy")) == [1, 2, 3]
+        assert await _left_by_a_crash(path, 3) == [1, 2, 3]
 
 
 async def test_reading_is_on_disk_before_the_commit_interval_is_over(
@@ -100,6 +100,29 @@ async def test_reading_is_on_disk_before_the_commit_interval_is_over(
         assert time.monotonic() - begun < interval_s
 
 
+async def test_shorter_commit_interval_holds_at_once(tmp_path: Path) -> None:
+    """For what waits by then, too."""
+    path = tmp_path / "outbox"
+    async with opened(path) as outbox:
+        outbox.append(readings(1, 3))
+        limits = Limits(commit_interval_s=0)
+        await outbox.limit(limits)
+        assert outbox.limits == limits
+        assert await values_in(as_crashed(path, tmp_path / "copy")) == [1, 2, 3]
+        outbox.append(readings(4, 4))
+        assert await _left_by_a_crash(path, 4) == [1, 2, 3, 4]
+
+
+async def test_smaller_limit_drops_the_oldest_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox") as outbox:
+        outbox.append(readings(1, 20_000))
+        await outbox.commit()
+        assert outbox.dropped == 0
+        await outbox.limit(Limits(commit_interval_s=3600, max_bytes=200_000))
+        assert outbox.dropped > 10_000
+        assert await values(outbox) == [*range(outbox.dropped + 1, 20_001)]
+
+
 async def test_what_is_confirmed_at_once_never_sees_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "outbox"
     async with opened(path) as outbox:
@@ -109,6 +132,15 @@ async def test_what_is_confirmed_at_once_never_sees_the_disk(tmp_path: Path) -> 
         await outbox.confirm(await _taken(outbox, 100))
         await outbox.commit()
         assert _sizes(path) == before
+
+
+async def _left_by_a_crash(path: Path, count: int) -> list[float]:
+    """Return what a file holds as soon as that is enough; names are written first."""
+    async with asyncio.timeout(20):
+        while True:
+            found = await values_in(as_crashed(path, path.with_name("crashed")))
+            if len(found) >= count:
+                return found
 
 
 def _sizes(path: Path) -> list[int]:
@@ -429,3 +461,48 @@ async def test_memory_alone_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         await outbox.commit()
         assert len(outbox) + outbox.dropped == 20_000
         assert len(outbox) < 10_000
+
+
+async def test_recalled_readings_wait_behind_what_came_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """Those that are asked for alone, whether or not they were written down."""
+    path = tmp_path / "outbox"
+    async with opened(path) as outbox:
+        outbox.append([*readings(1, 2), *readings(3, 4, "e")])
+        await outbox.set_aside(await _taken(outbox, 2), "no")
+        await outbox.commit()
+        await outbox.set_aside(await _taken(outbox, 1), "no")
+        outbox.append(readings(5, 5))
+        assert await outbox.recall("d", "other") == Recalled(0, 0)
+        assert await outbox.recall("d", "v") == Recalled(2, 0)
+        assert [x.reading.value for x in await outbox.dead_letters()] == [3]
+        assert len(outbox) == 4
+        assert await values(outbox) == [4, 5, 1, 2]
+        assert await outbox.recall() == Recalled(1, 0)
+        # What is recalled is on disk.
+        copy = as_crashed(path, tmp_path / "copy")
+        assert sorted(await values_in(copy)) == [1, 2, 3, 4, 5]
+
+
+async def test_readings_that_are_alike_are_recalled_each(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox") as outbox:
+        outbox.append([*readings(1, 1), *readings(1, 1)])
+        await outbox.set_aside(await _taken(outbox, 2), "no")
+        assert await outbox.recall() == Recalled(2, 0)
+        outbox.append(readings(2, 2))
+        await outbox.commit()
+        assert await values(outbox) == [1, 1, 2]
+
+
+async def test_nothing_is_recalled_while_the_disk_is_full(tmp_path: Path) -> None:
+    """It stays set aside, to be recalled later."""
+    path = tmp_path / "outbox"
+    await filled(path, 10)
+    async with opened(path) as outbox:
+        with files_limited_to(100):
+            await outbox.set_aside(await _taken(outbox, 2), "no")
+            assert await outbox.recall() == Recalled(0, 0)
+            assert len(await outbox.dead_letters()) == 2
+        assert await outbox.recall() == Recalled(2, 0)
+        assert await values(outbox) == [*range(3, 11), 1, 2]

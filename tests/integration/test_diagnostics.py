@@ -62,6 +62,9 @@ async def test_everything_that_a_fault_may_lie_in_is_there(
     chosen = ["sensor.mood", "sensor.tank"]
     entry = await set_up(mirror("Water", entity_id=chosen))
     await until(lambda: entry.runtime_data.status.delivered == 1)
+    options = {"max_age": 7, "mirroring": True}
+    hass.config_entries.async_update_entry(entry, options=options)
+    await hass.async_block_till_done()
     found = await _diagnostics(hass, hass_client, entry)
     assert found["versions"] == {
         "home_assistant": HA_VERSION,
@@ -69,6 +72,12 @@ async def test_everything_that_a_fault_may_lie_in_is_there(
     }
     assert found["entry"] == connection(sandbox.url) | {CONF_API_KEY: "**REDACTED**"}
     assert found["state"] == "loaded"
+    assert found["options"] == {"max_age": 7, "mirroring": True}
+    assert found["limits"] == {
+        "commit_interval_s": 1,
+        "max_bytes": 100 * 1024 * 1024,
+        "max_age_s": 7 * 24 * 3600,
+    }
     assert found["status"]["can"] == {
         "timestamps": False,
         "bulk": False,
@@ -224,4 +233,4 @@ async def test_entry_that_is_not_loaded_has_its_settings_at_least(
     assert await hass.config_entries.async_unload(entry.entry_id)
     found = await _diagnostics(hass, hass_client, entry)
     assert found["state"] == "not_loaded"
-    assert found.keys() == {"versions", "entry", "state"}
+    assert found.keys() == {"versions", "entry", "options", "state"}

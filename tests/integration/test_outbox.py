@@ -9,6 +9,7 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.sensorvision import delivering
 from custom_components.sensorvision.client.limits import Limits
 from custom_components.sensorvision.client.outbox import CompleteOutbox
 from custom_components.sensorvision.const import DOMAIN
@@ -257,10 +258,8 @@ async def test_dropped_readings_are_said(
     set_up: SetUp,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        "custom_components.sensorvision.delivering.LIMITS",
-        Limits(commit_interval_s=0, max_bytes=1),
-    )
+    monkeypatch.setattr(delivering, "_BYTES_PER_MB", 0.01)
+    monkeypatch.setattr(delivering, "DEFAULT_COMMIT_INTERVAL_S", 0)
     _show(hass, 0)
     entry = await set_up(_TANK, **ALICE)
     await _away(sandbox, entry)

@@ -32,6 +32,7 @@ from custom_components.sensorvision.const import (
 )
 from custom_components.sensorvision.problems import (
     ISSUE_DEVICE_REFUSED,
+    ISSUE_READING_REFUSED,
     ISSUE_TARGET_MISSING,
     ISSUE_TOKEN_NEEDED,
 )
@@ -218,6 +219,7 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
         "entity",
         "exceptions",
         "issues",
+        "options",
         "selector",
         "services",
         "system_health",
@@ -227,11 +229,13 @@ def test_parts_are_those_that_home_assistant_knows() -> None:
         assert subentry.keys() <= _FLOW_PARTS | {"entry_type", "initiate_flow"}
         assert subentry["entry_type"]
         assert {"user", "reconfigure"} == subentry["initiate_flow"].keys()
-    for step in (
-        *CONFIG["step"].values(),
-        *MIRROR["step"].values(),
-        *BROKER["step"].values(),
-    ):
+    assert TEXTS["options"].keys() <= _FLOW_PARTS
+    steps = [
+        step
+        for texts in (CONFIG, MIRROR, BROKER, TEXTS["options"])
+        for step in texts["step"].values()
+    ]
+    for step in steps:
         assert step.keys() <= _STEP_PARTS
         assert step["title"]
         if step.keys() in (
@@ -311,10 +315,12 @@ async def test_every_form_has_a_text_for_every_field(
     mirror_forms.append(
         await subentries.async_configure(asking["flow_id"], {"next_step_id": "save"})
     )
+    options_forms = [await hass.config_entries.options.async_init(entry.entry_id)]
     for texts, forms in (
         (CONFIG, config_forms),
         (MIRROR, mirror_forms),
         (BROKER, broker_forms),
+        (TEXTS["options"], options_forms),
     ):
         assert {form["step_id"] for form in forms} == {
             name for name, step in texts["step"].items() if "data" in step
@@ -339,7 +345,7 @@ async def test_every_form_has_a_text_for_every_field(
             # of a token, which has one of its own.
             errors = [
                 text
-                for key, text in texts["error"].items()
+                for key, text in texts.get("error", {}).items()
                 if not key.startswith("server_too_old") and form["step_id"] != "token"
             ]
             for text in (*(text for _, text in _walk(step)), *errors):
@@ -489,6 +495,7 @@ def test_issues_are_those_of_the_code() -> None:
     named = {
         ISSUE_DEVICE_REFUSED,
         ISSUE_MIRROR_REMOVED,
+        ISSUE_READING_REFUSED,
         ISSUE_TARGET_MISSING,
         ISSUE_TOKEN_NEEDED,
     }

@@ -9,12 +9,11 @@ import sqlite3
 import sys
 from typing import Callable, TypeVar
 
-from .journal import Journal
+from .journal import MEMORY, Journal
 from .salvage import DAMAGE, Mishap, open_journal, replace_journal
 
 T = TypeVar("T")
 
-_MEMORY = ":memory:"
 _MAX_MEMORY_BYTES = 16 * 1024 * 1024
 
 
@@ -39,7 +38,7 @@ class File:
         self.mishap: Mishap | None = None
         self.problem: str | None = None
         self.openings = 0
-        self._path = path or _MEMORY
+        self._path = path or MEMORY
         self._is_given_up = False
         self._version = version
         self._journal: Journal | None = None
@@ -48,7 +47,7 @@ class File:
     @property
     def max_bytes(self) -> int:
         """Return how large it may grow at the most."""
-        return _MAX_MEMORY_BYTES if self._path == _MEMORY else sys.maxsize
+        return _MAX_MEMORY_BYTES if self._path == MEMORY else sys.maxsize
 
     async def open(self) -> None:
         """Take up the file."""
@@ -97,8 +96,8 @@ class File:
         except (sqlite3.Error, OSError) as err:
             self.problem = str(err)
             self._is_given_up = True
-            self._path = _MEMORY
-            self._journal = await self._run(lambda: Journal(_MEMORY, self._version))
+            self._path = MEMORY
+            self._journal = await self._run(lambda: Journal(MEMORY, self._version))
         else:
             self.mishap = mishap or self.mishap
         self.openings += 1

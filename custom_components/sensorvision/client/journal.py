@@ -10,6 +10,9 @@ from typing import Any, Collection, Iterable, Iterator
 from .readings import Entry
 from .rows import Address, DeadLetter, Row, address_of, checksum_of, decode, entry_of
 
+# In place of a path: a journal that is forgotten with its process.
+MEMORY = ":memory:"
+
 _SCHEMA_VERSION = 2
 
 # What a file of ours says of itself, to the letter.
@@ -294,29 +297,53 @@ class Journal:
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return what was set aside, the oldest first."""
+        return [letter for _, letter in self._letters()]
+
+    def revive(self, wanted: Collection[DeadLetter], first_id: int) -> list[Entry]:
+        """Let readings wait again that were set aside: all of them or none.
+
+        Args:
+            wanted: those to revive; what is not there does no harm.
+            first_id: what the ids that they get begin with, above all there are.
+        """
+        letters = [found for found in self._letters() if found[1] in wanted]
+        with self._transaction():
+            return self._wait_again(letters, first_id)
+
+    def _letters(self) -> list[tuple[int, DeadLetter]]:
+        """Return what was set aside with its place, the oldest first."""
         rows = self._all(
-            "SELECT reading_id, address, value, time, checksum, reason, set_aside_at"
-            " FROM dead_letter ORDER BY id"
+            "SELECT id, reading_id, address, value, time, checksum, reason,"
+            " set_aside_at FROM dead_letter ORDER BY id"
         )
         return [
-            DeadLetter(entry_of(row[:5], self._addresses).reading, *row[5:])
+            (row[0], DeadLetter(entry_of(row[1:6], self._addresses).reading, *row[6:]))
             for row in rows
         ]
+
+    def _wait_again(
+        self, letters: list[tuple[int, DeadLetter]], first_id: int
+    ) -> list[Entry]:
+        """Make readings of what was set aside."""
+        entries = [
+            Entry(first_id + index, letter.reading)
+            for index, (_, letter) in enumerate(letters)
+        ]
+        self._db.executemany(
+            "INSERT INTO reading VALUES (?, ?, ?, ?, ?)", map(self._row, entries)
+        )
+        self._db.executemany(
+            "DELETE FROM dead_letter WHERE id = ?", [(place,) for place, _ in letters]
+        )
+        return entries
 
     def _revive(self, version: str) -> None:
         """Let wait again what another version has set aside."""
         written_by = self._all("SELECT version FROM last_writer")
         if written_by == [(version,)]:
             return
-        first_id = self.last_id() + 1
-        revived = [
-            Entry(first_id + index, letter.reading)
-            for index, letter in enumerate(self.dead_letters())
-        ]
+        letters, first_id = self._letters(), self.last_id() + 1
         with self._transaction():
-            self._db.executemany(
-                "INSERT INTO reading VALUES (?, ?, ?, ?, ?)", map(self._row, revived)
-            )
-            self._db.execute("DELETE FROM dead_letter")
+            self._wait_again(letters, first_id)
             self._db.execute("DELETE FROM last_writer")
             self._db.execute("INSERT INTO last_writer VALUES (?)", (version,))

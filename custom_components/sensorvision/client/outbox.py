@@ -10,7 +10,7 @@ from typing import Callable, Iterable, Iterator
 
 from .limits import Limits
 from .readings import Batch, Entry, Reading
-from .rows import DeadLetter
+from .rows import DeadLetter, Recalled
 from .salvage import Mishap
 from .spool import Spool
 
@@ -73,6 +73,15 @@ class Outbox(ABC):
         """
         self._spool.mark_captured(until)
 
+    @property
+    def limits(self) -> Limits:
+        """Return how much it may hold, and how soon it is written down."""
+        return self._spool.limits
+
+    async def limit(self, limits: Limits) -> None:
+        """Hold to other limits from now on; what is too much for them is dropped."""
+        await self._spool.limit(limits)
+
     async def open(self) -> None:
         """Take up what an earlier process has left."""
         await self._spool.open()
@@ -92,6 +101,28 @@ class Outbox(ABC):
     async def dead_letters(self) -> list[DeadLetter]:
         """Return what the server did not want, the oldest first."""
         return await self._spool.dead_letters()
+
+    async def recall(
+        self, device_id: str | None = None, variable: str | None = None
+    ) -> Recalled:
+        """Let readings wait again that the server did not want.
+
+        Args:
+            device_id: only those of this device.
+            variable: only those of variables of this name.
+        """
+
+        def is_wanted(reading: Reading) -> bool:
+            return device_id in (None, reading.device_id) and variable in (
+                None,
+                reading.variable,
+            )
+
+        return await self._spool.recall(is_wanted, self._take_back)
+
+    @abstractmethod
+    def _take_back(self, entries: list[Entry]) -> Recalled:
+        """Let readings wait again that were set aside, oldest first."""
 
     @abstractmethod
     def append(self, readings: Iterable[Reading]) -> None:
@@ -145,6 +176,8 @@ class NewestOutbox(Outbox):
         super().__init__(path, limits, version)
         self._waiting: dict[str, dict[str, Entry]] = {}
         self._taken: dict[str, dict[str, Entry]] = {}
+        # When the newest reading of each variable was true, wherever it is by now.
+        self._newest: dict[tuple[str, str], float] = {}
 
     async def open(self) -> None:
         """Take up what an earlier process has left, and supersede what is too old."""
@@ -152,7 +185,7 @@ class NewestOutbox(Outbox):
         now = time.time()
         for entry in await self._spool.read():
             if abs(now - entry.reading.time) <= _STILL_TRUE_S:
-                self._wait(entry)
+                self._arrive(entry)
             else:
                 self._supersede(entry)
 
@@ -163,7 +196,20 @@ class NewestOutbox(Outbox):
     def append(self, readings: Iterable[Reading]) -> None:
         """Accept readings, in the order in which they became true."""
         for reading in readings:
-            self._wait(self._spool.add(reading))
+            self._arrive(self._spool.add(reading))
+
+    def _take_back(self, entries: list[Entry]) -> Recalled:
+        """Let readings wait again that may still be true, and supersede the others."""
+        superseded_before, now = self.superseded, time.time()
+        for entry in entries:
+            device_id, variable, _, at = entry.reading
+            newest = self._newest.get((device_id, variable), at)
+            if newest <= at and abs(now - at) <= _STILL_TRUE_S:
+                self._arrive(entry)
+            else:
+                self._supersede(entry)
+        superseded = self.superseded - superseded_before
+        return Recalled(len(entries) - superseded, superseded)
 
     def inherit(self, readings: Iterable[Reading]) -> None:
         """Accept what is still true; what is too old or has a newer one is superseded."""
@@ -208,6 +254,12 @@ class NewestOutbox(Outbox):
         for place in (self._waiting, self._taken):
             variables = place.pop(device_id, {})
             self._spool.remove(entry.id for entry in variables.values())
+
+    def _arrive(self, entry: Entry) -> None:
+        """Let a reading wait that is the newest of its variable."""
+        device_id, variable, _, at = entry.reading
+        self._newest[device_id, variable] = at
+        self._wait(entry)
 
     def _wait(self, entry: Entry) -> None:
         """Let a reading wait in place of the one of its variable."""
@@ -273,6 +325,11 @@ class CompleteOutbox(Outbox):
     def inherit(self, readings: Iterable[Reading]) -> None:
         """Accept all of it: each reading has its own time."""
         self.append(readings)
+
+    def _take_back(self, entries: list[Entry]) -> Recalled:
+        """Let readings wait again: they are backlog."""
+        self.rewind()
+        return Recalled(len(entries), 0)
 
     @property
     def has_more(self) -> bool:

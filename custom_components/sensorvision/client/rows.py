@@ -29,6 +29,18 @@ class DeadLetter(NamedTuple):
     set_aside_at: float
 
 
+class Recalled(NamedTuple):
+    """What became of readings that were set aside and are to be tried again.
+
+    Attributes:
+        waiting: how many wait again.
+        superseded: how many are not true any more, and were let go of.
+    """
+
+    waiting: int
+    superseded: int
+
+
 class Address(NamedTuple):
     """Whose number a reading is, with the checksum of that."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import sqlite3
 from typing import Any, Iterator, NamedTuple
 
-from .journal import Journal
+from .journal import MEMORY, Journal
 from .readings import Entry
 from .rows import Address, Row, address_of, decode, entry_of
 
@@ -97,6 +97,8 @@ def _begin(path: str, version: str) -> Journal:
 
     A power cut could leave a file else that looks as if it had been emptied.
     """
+    if path == MEMORY:
+        return Journal(path, version)
     draft = f"{path}.new"
     for part in ("-journal", *_PARTS):
         Path(draft + part).unlink(missing_ok=True)

@@ -50,6 +50,7 @@ class Spool:
         file: the file, which knows what became of it.
         captured_until: up to when readings were captured, in seconds since 1970 (UTC),
             or None if that is unknown.
+        limits: how much it may hold; see `limit`.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Spool:
         self.doubtful_until = 0
         self.captured_until: float | None = None
         self.file = File(path, version)
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._held = held
         self._is_open = False
         self._openings = 0
@@ -105,6 +106,15 @@ class Spool:
     async def commit(self) -> None:
         """Write down what has come and gone; if that fails, it is kept in memory."""
         await self._undisturbed(self._commit())
+
+    async def limit(self, limits: Limits) -> None:
+        """Hold to other limits from now on, and write down what waits."""
+        self.limits = limits
+        # It may be waiting for longer than is wanted now.
+        task, self._commit_task = self._commit_task, None
+        if task:
+            task.cancel()
+        await self.commit()
 
     def add(self, reading: Reading) -> Entry:
         """Hold a reading; it is on disk when the next commit is through.
@@ -171,6 +181,20 @@ class Spool:
         """Return what was set aside, the oldest first."""
         return await self._undisturbed(self._dead_letters())
 
+    async def recall(
+        self,
+        is_wanted: Callable[[Reading], bool],
+        take_back: Callable[[list[Entry]], T],
+    ) -> T:
+        """Hold readings again that were set aside; none while they can't be written.
+
+        Args:
+            is_wanted: tells of a reading whether it is to be held again.
+            take_back: called once with what is held again, before anything else is
+                done; what it returns is returned.
+        """
+        return await self._undisturbed(self._recall(is_wanted, take_back))
+
     async def _undisturbed(self, work: Awaitable[T]) -> T:
         """Let work that has begun come to its end even if nobody waits for it."""
         return await asyncio.shield(asyncio.ensure_future(work))
@@ -226,17 +250,33 @@ class Spool:
             ]
             return letters[-MAX_DEAD_LETTERS:]
 
+    async def _recall(
+        self,
+        is_wanted: Callable[[Reading], bool],
+        take_back: Callable[[list[Entry]], T],
+    ) -> T:
+        async with self._lock:
+            # So that all that was set aside is in the file, if there can be any.
+            await self._write()
+            letters = await self._attempt(lambda journal: journal.dead_letters())
+            wanted = [letter for letter in letters or () if is_wanted(letter.reading)]
+            first_id = self._last_id + 1
+            self._last_id += len(wanted)
+            entries = await self._attempt(
+                lambda journal: journal.revive(set(wanted), first_id)
+            )
+            self._count += len(entries or ())
+            return take_back(entries or [])
+
     def _see_to_commit(self, delay_s: float = 0) -> None:
         if self._commit_task is None and self._is_open:
-            interval_s = self._limits.commit_interval_s
+            interval_s = self.limits.commit_interval_s
             delay_s = max(delay_s, interval_s * _COMMIT_BEGINS_AFTER)
             self._commit_task = asyncio.ensure_future(self._commit_after(delay_s))
 
     async def _commit_after(self, delay_s: float) -> None:
-        try:
-            await asyncio.sleep(delay_s)
-        finally:
-            self._commit_task = None
+        await asyncio.sleep(delay_s)
+        self._commit_task = None
         await self.commit()
 
     async def _commit(self) -> None:
@@ -268,7 +308,7 @@ class Spool:
 
     async def _keep_limits(self) -> None:
         """Drop the oldest readings while there are too many or too old ones."""
-        limits = self._limits
+        limits = self.limits
         max_bytes = min(limits.max_bytes, self.file.max_bytes)
         while surplus := await self._attempt(
             lambda journal: journal.surplus(

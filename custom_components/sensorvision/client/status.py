@@ -49,6 +49,19 @@ class Status:
     refused_devices: dict[str, str] = field(default_factory=dict)
     refused_variables: dict[tuple[str, str], str] = field(default_factory=dict)
 
+    def forget_refused(self, device_id: str | None, variable: str | None) -> None:
+        """Take readings for good again, as the server may now.
+
+        Args:
+            device_id: only those of this device, or None.
+            variable: only those of variables of this name, or None.
+        """
+        self.refused_variables = {
+            key: message
+            for key, message in self.refused_variables.items()
+            if device_id not in (None, key[0]) or variable not in (None, key[1])
+        }
+
     def carried_over(self) -> Status:
         """Return what another connection to the same server begins with.
 
