@@ -110,8 +110,7 @@ async def _inherit(hass: HomeAssistant, heir: EntryOutbox, path: Path) -> None:
         ):
             heir.inherit(batch.readings)
             await heir.commit()
-            if not heir.problem:
-                await left.confirm(batch)
+            await (left.release if heir.problem else left.confirm)(batch)
         is_empty = not left
     finally:
         await left.close()
