@@ -6,13 +6,14 @@ import signal
 import sys
 from types import ModuleType
 
-from . import faults, kill, outage, soak, stop
+from . import faults, kill, outage, power, soak, stop
 
 # Each describes its command line by `add_arguments`, and `run` returns a verdict.
 _PROOFS: dict[str, ModuleType] = {
     "faults": faults,
     "kill": kill,
     "outage": outage,
+    "power": power,
     "soak": soak,
     "stop": stop,
 }

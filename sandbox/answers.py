@@ -56,6 +56,9 @@ class Answer:
     from_application: bool = True
 
 
+_scalar = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def dump(value: object) -> str:
     """Write JSON; a Decimal keeps its places, as ``23.500000`` does."""
     if isinstance(value, Decimal):
@@ -65,7 +68,7 @@ def dump(value: object) -> str:
         return "{" + ",".join(members) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(dump, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return _scalar(value)
 
 
 def ok(value: object, status: int = 200) -> Answer:

@@ -62,15 +62,20 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what happens inside, or nothing of it."""
-        self.connection.execute("BEGIN IMMEDIATE")
+        """Commit what happens inside, or nothing of it.
+
+        One within another fails by itself, and is committed with the other.
+        """
+        execute = self.connection.execute
+        is_within = self.connection.in_transaction
+        execute("SAVEPOINT inner" if is_within else "BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            execute("ROLLBACK TO inner" if is_within else "ROLLBACK")
             self.forget_lookups()
             raise
-        self.connection.execute("COMMIT")
+        execute("RELEASE inner" if is_within else "COMMIT")
 
     def forget_lookups(self) -> None:
         """Drop what was remembered of rows that have changed."""

@@ -163,10 +163,12 @@ async def bulk(call: Call) -> Answer:
         raise RequestFailed(UNREADABLE)
     bound_items = [None if item is None else _bind_timed(item) for item in items]
     outcomes = []
-    for item in bound_items:
-        if item is None:
-            return failure(call.path, "NullPointerException")
-        outcomes.append(_bulk_item(call, *item))
+    # Nobody can look before the last of them: one commit does for all.
+    with call.context.store.transaction():
+        for item in bound_items:
+            if item is None:
+                return failure(call.path, "NullPointerException")
+            outcomes.append(_bulk_item(call, *item))
     return ok(outcomes)
 
 

@@ -1,5 +1,6 @@
 """The outbox's file survives power cuts and damage, and hands out nothing but readings."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import closing
 from itertools import accumulate, chain
@@ -185,6 +186,21 @@ async def test_damaged_file_is_kept_aside_and_what_can_be_read_goes_on(
     assert set(found) <= set(range(1, COUNT + 1))
     assert len(found) == mishap.saved
     assert await values_in(path) == [*found, COUNT + 1]
+
+
+def test_file_whose_making_a_power_cut_has_ended_is_made_anew(tmp_path: Path) -> None:
+    """It has its name only once it is whole, or it would look as if it was emptied."""
+    path = tmp_path / "outbox"
+    for part in ("", "-journal", "-wal"):
+        Path(f"{path}.new{part}").write_bytes(b"half of it")
+    assert asyncio.run(values_in(path)) == []
+    assert [left.name for left in tmp_path.iterdir()] == ["outbox"]
+
+
+def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    with closing(Journal(str(tmp_path / "outbox"))) as journal:
+        assert journal._db.execute("PRAGMA synchronous").fetchall() == [(2,)]
+        assert journal._db.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
 
 
 async def test_only_the_last_three_damaged_files_are_kept(tmp_path: Path) -> None:

@@ -161,7 +161,10 @@ class Batches(Management):
             self._own_devices = {device.device_id for device in devices}
             self._refused_devices = {}
             self._devices_until = self._clock() + DEVICES_LIFETIME_S
-        if device_id not in self._own_devices | self._refused_devices.keys():
+        if (
+            device_id not in self._own_devices
+            and device_id not in self._refused_devices
+        ):
             try:
                 await self.register_device(device_id, **self._details_of_new(device_id))
             except AnswerError as err:

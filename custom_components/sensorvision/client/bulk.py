@@ -83,7 +83,7 @@ class BulkDelivery(HttpDelivery):
 
     async def _has_work(self) -> bool:
         self._end_pauses()
-        self._turns.pass_over(self._paused_until)
+        await self._turns.pass_over(self._paused_until)
         return self._turns.has_more or bool(self._due_suspects())
 
     def _pauses(self) -> list[float]:
@@ -95,13 +95,12 @@ class BulkDelivery(HttpDelivery):
     async def _drain(self) -> None:
         self._turns.resume()
         await self._send(self._due_suspects())
-        while not self._has_failed:
-            self._turns.pass_over(self._paused_until)
-            batch = await self._turns.next(self._chunk)
-            if batch is None:
-                self._turns.end()
-                return
-            await self._send(batch.entries)
+        await self._turns.drain(
+            self._send,
+            limit=lambda: self._chunk,
+            passed_over=self._paused_until,
+            has_failed=lambda: self._has_failed,
+        )
 
     def _failed(self, problem: str) -> None:
         self._turns.interrupt()

@@ -111,7 +111,7 @@ class PublishingDelivery(Delivery):
 
     async def _has_work(self) -> bool:
         self._end_pauses()
-        self._turns.pass_over(self._paused_until)
+        await self._turns.pass_over(self._paused_until)
         return self._turns.has_more or bool(self._due_suspects())
 
     def _pauses(self) -> list[float]:
@@ -126,13 +126,12 @@ class PublishingDelivery(Delivery):
         for suspect in self._due_suspects():
             if not self._has_failed:
                 await self._send(suspect.entries)
-        while not self._has_failed:
-            self._turns.pass_over(self._paused_until)
-            batch = await self._turns.next(self._chunk)
-            if batch is None:
-                self._turns.end()
-                return
-            await self._send(batch.entries)
+        await self._turns.drain(
+            self._send,
+            limit=lambda: self._chunk,
+            passed_over=self._paused_until,
+            has_failed=lambda: self._has_failed,
+        )
 
     async def _send(self, entries: tuple[Entry, ...]) -> None:
         """Publish readings, and put back those that were not acknowledged."""

@@ -51,6 +51,8 @@ def open_journal(path: str, version: str) -> tuple[Journal, Mishap | None]:
         OSError: a damaged file can't be moved out of the way.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if not Path(path).exists():
+        return _begin(path, version), None
     if reason := _flaw(path):
         return replace_journal(path, version, reason)
     try:
@@ -77,7 +79,7 @@ def replace_journal(path: str, version: str, reason: str) -> tuple[Journal, Mish
     aside = _next_name(path)
     _move(path, aside)
     try:
-        journal = Journal(path, version)
+        journal = _begin(path, version)
     except BaseException:
         _move(aside, path)
         raise
@@ -88,6 +90,19 @@ def replace_journal(path: str, version: str, reason: str) -> tuple[Journal, Mish
             journal.write(some)
     _forget_older(path)
     return journal, Mishap(aside, journal.count(), reason)
+
+
+def _begin(path: str, version: str) -> Journal:
+    """Make a journal, which has its name only once it is whole.
+
+    A power cut could leave a file else that looks as if it had been emptied.
+    """
+    draft = f"{path}.new"
+    for part in ("-journal", *_PARTS):
+        Path(draft + part).unlink(missing_ok=True)
+    Journal(draft, version).close()
+    Path(draft).replace(path)
+    return Journal(path, version)
 
 
 def _flaw(path: str) -> str | None:

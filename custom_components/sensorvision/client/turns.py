@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Callable, Collection
+from typing import TYPE_CHECKING, Awaitable, Callable, Collection
 
 if TYPE_CHECKING:
     from .outbox import CompleteOutbox
-    from .readings import Batch
+    from .readings import Batch, Entry
 
 _STALE_S = 600
 
@@ -34,6 +35,8 @@ class Turns:
         self._passed_over: frozenset[str] = frozenset()
         self._is_interrupted = False
         self._is_new_next = True
+        # The next of what was left, taken while the other side is at work.
+        self._ahead: asyncio.Future[Batch | None] | None = None
 
     @property
     def has_more(self) -> bool:
@@ -50,20 +53,46 @@ class Turns:
             self._is_interrupted = False
             self._outbox.rewind()
 
-    def pass_over(self, device_ids: Collection[str]) -> None:
+    async def pass_over(self, device_ids: Collection[str]) -> None:
         """Hand out nothing of these devices, and what was held back of all others."""
         passed_over = frozenset(device_ids)
+        if passed_over == self._passed_over:
+            return
+        await self._put_back()
         if self._passed_over - passed_over:
             # What was passed over lies before what was handed out since.
             self._outbox.rewind()
         self._passed_over = passed_over
 
-    async def next(self, limit: int) -> Batch | None:
-        """Hand out some of what is new or of what was left; None if there is nothing.
+    async def drain(
+        self,
+        send: Callable[[tuple[Entry, ...]], Awaitable[None]],
+        *,
+        limit: Callable[[], int],
+        passed_over: Collection[str],
+        has_failed: Callable[[], bool],
+    ) -> None:
+        """Hand everything out, until nothing waits or something has failed.
 
         Args:
-            limit: how many readings at the most.
+            send: is given some readings at a time, and settles or releases them.
+            limit: how many at the most.
+            passed_over: ids of devices, which may become more and fewer meanwhile.
+            has_failed: whether to stop.
         """
+        try:
+            while not has_failed():
+                await self.pass_over(passed_over)
+                batch = await self._next(limit())
+                if batch is None:
+                    self._end()
+                    return
+                await send(batch.entries)
+        finally:
+            await self._put_back()
+
+    async def _next(self, limit: int) -> Batch | None:
+        """Hand out some of what is new or of what was left, by turns."""
         for _ in range(2):
             self._is_new_next = not self._is_new_next
             batch = await (self._backlog if self._is_new_next else self._live)(limit)
@@ -80,13 +109,29 @@ class Turns:
         return live
 
     async def _backlog(self, limit: int) -> Batch | None:
-        backlog = await self._outbox.take_backlog(limit, self._passed_over)
+        ahead = await self._take_ahead()
+        if ahead and len(ahead.entries) > limit:
+            await self._outbox.release(ahead)
+            ahead = None
+        backlog = ahead or await self._outbox.take_backlog(limit, self._passed_over)
         if backlog is not None:
             for device_id, _, _, at in backlog.readings:
                 self._replayed[device_id] = at
+            self._ahead = asyncio.ensure_future(
+                self._outbox.take_backlog(limit, self._passed_over)
+            )
         return backlog
 
-    def end(self) -> None:
+    async def _take_ahead(self) -> Batch | None:
+        ahead, self._ahead = self._ahead, None
+        return await ahead if ahead else None
+
+    async def _put_back(self) -> None:
+        """Let the outbox hand out once more what was taken ahead, and nobody has got."""
+        if ahead := await self._take_ahead():
+            await self._outbox.release(ahead)
+
+    def _end(self) -> None:
         """Say which devices the server now takes for silent since long ago."""
         latest = time.time() - _STALE_S
         stale = {device_id for device_id, at in self._replayed.items() if at < latest}
