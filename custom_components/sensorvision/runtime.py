@@ -22,7 +22,7 @@ from .client import Sample
 from .client.delivery import Pace, Status
 from .client.exceptions import raise_for
 from .client.mqtt import Broker
-from .client.outbox import CompleteOutbox
+from .client.outbox import CompleteOutbox, Outbox
 from .client.readings import Reading
 from .connection import connection_of
 from .const import CONF_MIRRORING, CONF_PREFIX, DOMAIN
@@ -115,13 +115,7 @@ class Runtime:
             on_change=self._broker_changed,
             on_replayed=self._replayed,
         )
-        self._removal = Removal(
-            hass,
-            entry,
-            knowledge,
-            ledger,
-            lambda: [route.outbox for route in self.routes],
-        )
+        self._removal = Removal(hass, entry, knowledge, ledger, lambda: self.outboxes)
         self._connection = connection_of(entry.data)
         self._is_shut_down = False
         self.is_mirroring = is_mirroring(entry)
@@ -135,6 +129,11 @@ class Runtime:
     def routes(self) -> list[Route]:
         """Return all ways to the server."""
         return [self.http, *self.brokers.routes.values()]
+
+    @property
+    def outboxes(self) -> list[Outbox]:
+        """Return what waits on all ways."""
+        return [route.outbox for route in self.routes]
 
     @property
     def outbox(self) -> EntryOutbox:
@@ -338,14 +337,14 @@ class Runtime:
         elif self.status.is_connected:
             self._end_reauth()
         self._problems.show_delivery(self.status)
-        self._problems.show_outboxes(self.routes)
+        self._problems.show_routes(self.routes)
         self.registration.status_changed(self.http.client, self.status)
         self._removal.offer(self.status)
         self.http.tell()
 
     @callback
     def _broker_changed(self) -> None:
-        self._problems.show_outboxes(self.routes)
+        self._problems.show_routes(self.routes)
         self.registration.status_changed(self.http.client, self.status)
 
     def _end_reauth(self) -> None:

@@ -141,7 +141,9 @@ async def _status(call: ServiceCall) -> ServiceResponse:
         "server": shown_age(runtime.status.age),
         "last_delivered": last_delivered,
         **figures,
-        "refused_readings": await refused_readings(runtime.outbox, _MAX_REFUSED_SHOWN),
+        "refused_readings": await refused_readings(
+            runtime.outboxes, _MAX_REFUSED_SHOWN
+        ),
         "brokers": list(map(_broker_as_data, runtime.brokers.routes.values())),
     }
 

@@ -14,6 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.sensorvision.client.readings import Reading
 from custom_components.sensorvision.const import DOMAIN, OVER_HTTP
 from custom_components.sensorvision.delivering import open_outboxes, outbox_path
+from custom_components.sensorvision.figures import refused_readings
 from custom_components.sensorvision.routes import Route
 from custom_components.sensorvision.runtime import SensorVisionConfigEntry
 from sandbox import Sandbox, Settings
@@ -327,6 +328,22 @@ async def test_broker_that_refuses_the_login_is_told_of_until_it_takes_it(
         )
         assert not shown_issues(hass)
         assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_reading_that_cannot_be_published_is_told_of_and_holds_nobody_up(
+    hass: HomeAssistant, sandbox: Sandbox, mosquitto: Mosquitto, set_up: SetUp
+) -> None:
+    """No topic can be made of such a device id; Home Assistant gives none like it."""
+    entry = await set_up(broker(mosquitto.port), _TANK, **ALICE)
+    route = _route(entry)
+    route.accept([Reading("home/tank", "tank", 1, time=0)])
+    _show(hass, 70)
+    await until(lambda: len(_tank(sandbox)) == 1)
+    [(key, shown)] = shown_issues(hass)
+    assert (key, shown["entry"]) == ("reading_refused", "127.0.0.1 (Mosquitto)")
+    assert route.figures.refused == 1
+    [refused] = await refused_readings(entry.runtime_data.outboxes)
+    assert refused["device"] == "home/tank"
 
 
 async def test_switch_and_flush_act_on_brokers_too(
