@@ -136,15 +136,14 @@ async def _open[AnyOutbox: EntryOutbox](
 
 async def _inherit(hass: HomeAssistant, heir: EntryOutbox, path: Path) -> None:
     """Let an outbox hold what one that nobody empties any more has left."""
-    left = await _open(hass, CompleteOutbox, path, own.limits)
+    left = await _open(hass, CompleteOutbox, path, heir.limits)
     try:
         while not heir.problem and (
             batch := await left.take_backlog(_INHERITED_AT_ONCE)
         ):
             heir.inherit(batch.readings)
             await heir.commit()
-            if not heir.problem:
-                await left.confirm(batch)
+            await (left.release if heir.problem else left.confirm)(batch)
         is_empty = not left
     finally:
         await left.close()

@@ -65,8 +65,8 @@ async def async_get_config_entry_diagnostics(
     tokens: list[str] = []
     if entry.state is ConfigEntryState.LOADED:
         found |= _running(entry, entry.runtime_data)
-        outbox = entry.runtime_data.outbox
-        found["refused_readings"] = await refused_readings(outbox)
+        outboxes = entry.runtime_data.outboxes
+        found["refused_readings"] = await refused_readings(outboxes)
         tokens = entry.runtime_data.tokens.secrets()
     secrets = tokens + _secrets(entry.data, _SHOWN | {CONF_USERNAME})
     for broker in entry.get_subentries_of_type(SUBENTRY_TYPE_BROKER):

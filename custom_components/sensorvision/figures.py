@@ -1,5 +1,6 @@
 """Count what became of the readings of a config entry."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 import sys
@@ -58,25 +59,26 @@ def count(status: Status, outbox: Outbox) -> Figures:
 
 
 def as_acknowledged(figures: Figures) -> dict[str, float | None]:
-    """Return what a broker's figures say: it only acknowledges, and refuses nothing."""
+    """Return what a broker's figures say, which stores nothing but acknowledges."""
     return {
         "acknowledged": figures.delivered,
         "last_acknowledged": figures.last_delivered,
         "waiting": figures.waiting,
         "dropped": figures.dropped,
         "possible_duplicates": figures.possible_duplicates,
+        "refused": figures.refused,
         "oldest_waiting_s": round(figures.oldest_waiting_s, 3),
     }
 
 
 async def refused_readings(
-    outbox: Outbox, limit: int = sys.maxsize
+    outboxes: Iterable[Outbox], limit: int = sys.maxsize
 ) -> list[JsonObjectType]:
     """Return the readings that were set aside, as JSON can hold them.
 
     Args:
-        outbox: that has set them aside.
-        limit: how many of the last ones at the most.
+        outboxes: that have set them aside.
+        limit: how many of the last ones of each at the most.
     """
     return [
         {
@@ -86,5 +88,6 @@ async def refused_readings(
             "time": datetime.fromtimestamp(letter.reading.time, UTC).isoformat(),
             "reason": letter.reason,
         }
+        for outbox in outboxes
         for letter in (await outbox.dead_letters())[-limit:]
     ]

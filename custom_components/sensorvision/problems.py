@@ -12,6 +12,7 @@ from homeassistant.util import dt as dt_util
 from .client import Capabilities, ServerAge
 from .client.age import ANY_VARIABLE_SINCE, TOKENS_OWN_THEIR_DEVICES_SINCE
 from .client.delivery import Status
+from .client.outbox import Outbox
 from .const import DOMAIN
 from .names import UnitChange
 from .routes import Route
@@ -119,17 +120,6 @@ class Problems:
         }
         self._show(ISSUE_DEVICE_REFUSED, refused)
         self._show("device_lost", lost)
-        self._show(
-            ISSUE_READING_REFUSED,
-            {
-                f"{device_id}.{variable}": {
-                    "device": device_id,
-                    "variable": variable,
-                    "message": message,
-                }
-                for (device_id, variable), message in status.refused_variables.items()
-            },
-        )
 
     def _show_clock(self, offset_s: float) -> None:
         """Show that the server's clock and Home Assistant's are not the same."""
@@ -148,29 +138,32 @@ class Problems:
             self._show("clock_wrong", {"clock": placeholders})
 
     @callback
-    def show_outboxes(self, routes: Iterable[Route]) -> None:
-        """Show what keeps readings from waiting safely, on whichever way."""
-        unwritable: dict[str, dict[str, str]] = {}
-        damaged: dict[str, dict[str, str]] = {}
-        full: dict[str, dict[str, str]] = {}
+    def show_routes(self, routes: Iterable[Route]) -> None:
+        """Show what keeps readings from waiting safely and from being taken, anywhere."""
+        found: dict[str, dict[str, dict[str, str]]] = {
+            "outbox_unwritable": {},
+            "outbox_damaged": {},
+            "outbox_full": {},
+            ISSUE_READING_REFUSED: {},
+        }
         for route in routes:
-            name, outbox, of_whom = route.broker_id or "outbox", route.outbox, {}
+            name, whose = route.broker_id or "outbox", {}
             if route.broker:
-                of_whom = {"entry": f"{self._entry.title} ({route.broker.title})"}
-            if outbox.problem:
-                unwritable[name] = {**of_whom, "reason": outbox.problem}
-            if mishap := outbox.mishap:
-                damaged[name] = {
-                    **of_whom,
-                    "reason": mishap.reason,
-                    "file": mishap.kept_aside,
-                    "saved": str(mishap.saved),
+                whose = {"entry": f"{self._entry.title} ({route.broker.title})"}
+            for key, placeholders in _outbox_problems(route.outbox).items():
+                found[key][name] = {**whose, **placeholders}
+            refused = route.status.refused_variables
+            for (device_id, variable), message in refused.items():
+                found[ISSUE_READING_REFUSED][f"{device_id}.{variable}"] = {
+                    **whose,
+                    "device": device_id,
+                    "variable": variable,
+                    "message": message,
                 }
-            if outbox.dropped:
-                full[name] = {**of_whom, "dropped": str(outbox.dropped)}
-        self._show("outbox_unwritable", unwritable)
-        self._show("outbox_damaged", damaged)
-        self._show("outbox_full", full)
+        self._show("outbox_unwritable", found["outbox_unwritable"])
+        self._show("outbox_damaged", found["outbox_damaged"])
+        self._show("outbox_full", found["outbox_full"])
+        self._show(ISSUE_READING_REFUSED, found[ISSUE_READING_REFUSED])
 
     @callback
     def show_brokers_refused(self, brokers: Mapping[str, str]) -> None:
@@ -266,3 +259,19 @@ class Problems:
 
     def _issue_id(self, key: str, name: str) -> str:
         return f"{key}_{self._entry.entry_id}_{name}"
+
+
+def _outbox_problems(outbox: Outbox) -> dict[str, dict[str, str]]:
+    """Return what keeps readings from waiting safely, by the keys of its texts."""
+    problems: dict[str, dict[str, str]] = {}
+    if outbox.problem:
+        problems["outbox_unwritable"] = {"reason": outbox.problem}
+    if mishap := outbox.mishap:
+        problems["outbox_damaged"] = {
+            "reason": mishap.reason,
+            "file": mishap.kept_aside,
+            "saved": str(mishap.saved),
+        }
+    if outbox.dropped:
+        problems["outbox_full"] = {"dropped": str(outbox.dropped)}
+    return problems

@@ -31,7 +31,7 @@ from .client.delivery import Pace, Status
 from .client.exceptions import raise_for
 from .client.limits import Limits
 from .client.mqtt import Broker
-from .client.outbox import CompleteOutbox
+from .client.outbox import CompleteOutbox, Outbox
 from .client.readings import Reading
 from .client.rows import Recalled
 from .connection import connection_of
@@ -130,13 +130,7 @@ class Runtime:
             on_change=self._broker_changed,
             on_replayed=self._replayed,
         )
-        self._removal = Removal(
-            hass,
-            entry,
-            knowledge,
-            ledger,
-            lambda: [route.outbox for route in self.routes],
-        )
+        self._removal = Removal(hass, entry, knowledge, ledger, lambda: self.outboxes)
         self.backfill = Backfill(
             hass,
             entry,
@@ -161,6 +155,11 @@ class Runtime:
     def routes(self) -> list[Route]:
         """Return all ways to the server."""
         return [self.http, *self.brokers.routes.values()]
+
+    @property
+    def outboxes(self) -> list[Outbox]:
+        """Return what waits on all ways."""
+        return [route.outbox for route in self.routes]
 
     @property
     def outbox(self) -> EntryOutbox:
@@ -262,7 +261,7 @@ class Runtime:
         for route in self.routes:
             await route.outbox.limit(limits)
             route.tell()
-        self._problems.show_outboxes(self.routes)
+        self._problems.show_routes(self.routes)
 
     @callback
     def reconnect(self) -> None:
@@ -444,7 +443,7 @@ class Runtime:
         elif self.status.is_connected:
             self._end_reauth()
         self._problems.show_delivery(self.status)
-        self._problems.show_outboxes(self.routes)
+        self._problems.show_routes(self.routes)
         self.registration.status_changed(self.http.client, self.status)
         self._removal.offer(self.status)
         self.backfill.status_changed()
@@ -452,7 +451,7 @@ class Runtime:
 
     @callback
     def _broker_changed(self) -> None:
-        self._problems.show_outboxes(self.routes)
+        self._problems.show_routes(self.routes)
         self.registration.status_changed(self.http.client, self.status)
         self.backfill.status_changed()
 

@@ -33,7 +33,7 @@ _SELDOM_S = 5 * 60
 
 # A broker says that it has a reading, not that the server has it.
 _AS_OF_BROKER = {"delivered": "acknowledged", "last_delivered": "last_acknowledged"}
-_NOT_OF_BROKER = frozenset({"refused", "round_trip_time", "superseded"})
+_NOT_OF_BROKER = frozenset({"round_trip_time", "superseded"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ _BACKFILL = SensorEntityDescription(
     entity_category=EntityCategory.DIAGNOSTIC,
 )
 
-# What a broker can say: it stores nothing, and neither refuses nor replaces a reading.
+# What can be said of a broker, for which every reading waits in its turn.
 _DESCRIPTIONS_OF_BROKER = tuple(
     replace(
         description,

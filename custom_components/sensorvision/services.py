@@ -161,7 +161,9 @@ async def _status(call: ServiceCall) -> ServiceResponse:
         "last_delivered": last_delivered,
         **figures,
         "backfill": runtime.backfill.as_shown(),
-        "refused_readings": await refused_readings(runtime.outbox, _MAX_REFUSED_SHOWN),
+        "refused_readings": await refused_readings(
+            runtime.outboxes, _MAX_REFUSED_SHOWN
+        ),
         "brokers": list(map(_broker_as_data, runtime.brokers.routes.values())),
     }
 

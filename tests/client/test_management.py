@@ -10,6 +10,7 @@ from custom_components.sensorvision.client import (
     AsyncSensorVisionClient,
     CapabilityError,
     DeviceError,
+    DeviceExistsError,
     NotSensorVisionError,
     PermissionDeniedError,
     Sample,
@@ -142,6 +143,17 @@ async def test_foreign_device_is_refused(
     with pytest.raises(PermissionDeniedError):
         await ask(account)
     assert sandbox.store.device("dev-b")
+
+
+async def test_device_that_is_there_is_not_added_again(
+    account: Client,
+) -> None:
+    """Of whatever organisation it is."""
+    added = await account.add_device("new-one", name="New one")
+    assert (added.device_id, added.name) == ("new-one", "New one")
+    for device_id in ("new-one", "dev-b"):
+        with pytest.raises(DeviceExistsError, match="choose another device id"):
+            await account.add_device(device_id)
 
 
 async def test_token_is_made_only_where_there_is_none(

@@ -158,6 +158,23 @@ async def test_batch_settled_before_touches_nothing_newer(outbox: NewestOutbox) 
     assert (len(outbox), outbox.superseded) == (1, 1)
 
 
+async def test_inherited_readings_wait_if_they_are_true_and_the_newest(
+    outbox: NewestOutbox,
+) -> None:
+    """What is not is superseded: it would be sent as true now."""
+    outbox.append([Reading("d", "a", 5, NOW)])
+    outbox.inherit(
+        [
+            Reading("d", "a", 4, NOW - 10),
+            Reading("d", "b", 1, NOW - 20),
+            Reading("d", "b", 2, NOW - 10),
+            Reading("d", "c", 3, NOW - 2 * QUARTER_HOUR_S),
+        ]
+    )
+    assert _numbers(await _take(outbox)) == {"a": 5, "b": 2}
+    assert outbox.superseded == 3
+
+
 def test_halves_are_the_whole() -> None:
     batch = Batch(tuple(Entry(n, _reading("a", n)) for n in range(3)))
     first, second = batch.halves()

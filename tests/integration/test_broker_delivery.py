@@ -1,5 +1,6 @@
 """What mirrors deliver over a broker ends at the server, whatever happens on the way."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,12 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_PASSWORD
 from homeassistant.core import HomeAssistant
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.sensorvision.client.readings import Reading
 from custom_components.sensorvision.const import DOMAIN, OVER_HTTP
-from custom_components.sensorvision.delivering import outbox_path
+from custom_components.sensorvision.delivering import open_outboxes, outbox_path
+from custom_components.sensorvision.figures import refused_readings
 from custom_components.sensorvision.routes import Route
 from custom_components.sensorvision.runtime import SensorVisionConfigEntry
 from sandbox import Sandbox, Settings
@@ -30,7 +34,7 @@ from .brokers import (
     password_listener,
     settings_of,
 )
-from .conftest import ALICE, SETTINGS, SetUp
+from .conftest import ALICE, SETTINGS, SetUp, connection
 from .house import House, numbers, until
 from .test_problems import shown_issues
 
@@ -182,6 +186,54 @@ async def test_removed_broker_leaves_what_waits_to_http(
     await until(lambda: not shown_issues(hass))
 
 
+async def test_what_a_removed_broker_leaves_stays_while_nothing_can_be_written(
+    hass: HomeAssistant, sandbox: Sandbox, line: Line, set_up: SetUp
+) -> None:
+    """It is delivered after the next start that can write."""
+    _show(hass, 0)
+    entry = await set_up(broker(line.port), _TANK, **ALICE)
+    await _cut(line, entry)
+    shown = [_show(hass, value) for value in range(1, 4)]
+    await hass.async_block_till_done()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.config_entries.async_remove_subentry(entry, BROKER_ID)
+    own = outbox_path(hass, entry.entry_id)
+    await hass.async_add_executor_job(own.unlink)
+    await hass.async_add_executor_job(own.mkdir)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert outbox_path(hass, entry.entry_id, BROKER_ID).exists()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_add_executor_job(own.rmdir)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: set(shown) <= set(_tank(sandbox)))
+    assert not outbox_path(hass, entry.entry_id, BROKER_ID).exists()
+
+
+async def test_setup_that_is_cancelled_lets_go_of_all_files(
+    hass: HomeAssistant, sandbox: Sandbox, mosquitto: Mosquitto
+) -> None:
+    """Or nobody could open them again."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="127.0.0.1",
+        data=connection(sandbox.url),
+        subentries_data=[broker(mosquitto.port)],
+    )
+    entry.add_to_hass(hass)
+    task = asyncio.ensure_future(hass.config_entries.async_setup(entry.entry_id))
+    path = outbox_path(hass, entry.entry_id, BROKER_ID)
+    await until(path.exists)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    outboxes = await open_outboxes(hass, entry)
+    for outbox in (outboxes.own, *outboxes.of_brokers.values()):
+        outbox.append([Reading("home.tank", "tank", 70, time=0)])
+        await outbox.commit()
+        assert outbox.problem is None
+    await outboxes.close()
+
+
 async def test_mirror_that_changes_its_way_leaves_nothing_behind(
     hass: HomeAssistant, sandbox: Sandbox, line: Line, set_up: SetUp
 ) -> None:
@@ -276,6 +328,22 @@ async def test_broker_that_refuses_the_login_is_told_of_until_it_takes_it(
         )
         assert not shown_issues(hass)
         assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_reading_that_cannot_be_published_is_told_of_and_holds_nobody_up(
+    hass: HomeAssistant, sandbox: Sandbox, mosquitto: Mosquitto, set_up: SetUp
+) -> None:
+    """No topic can be made of such a device id; Home Assistant gives none like it."""
+    entry = await set_up(broker(mosquitto.port), _TANK, **ALICE)
+    route = _route(entry)
+    route.accept([Reading("home/tank", "tank", 1, time=0)])
+    _show(hass, 70)
+    await until(lambda: len(_tank(sandbox)) == 1)
+    [(key, shown)] = shown_issues(hass)
+    assert (key, shown["entry"]) == ("reading_refused", "127.0.0.1 (Mosquitto)")
+    assert route.figures.refused == 1
+    [refused] = await refused_readings(entry.runtime_data.outboxes)
+    assert refused["device"] == "home/tank"
 
 
 async def test_switch_and_flush_act_on_brokers_too(

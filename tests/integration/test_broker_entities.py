@@ -96,6 +96,7 @@ async def test_broker_is_a_service_behind_that_of_its_server(
         "sensor.mosquitto_last_acknowledged": False,
         "sensor.mosquitto_waiting": False,
         "sensor.mosquitto_dropped": False,
+        "sensor.mosquitto_refused": False,
         "sensor.mosquitto_possible_duplicates": True,
         "sensor.mosquitto_oldest_waiting": True,
     }
@@ -169,6 +170,7 @@ async def test_status_lists_brokers_with_what_they_have_acknowledged(
         "waiting": 0,
         "dropped": 0,
         "possible_duplicates": 0,
+        "refused": 0,
         "oldest_waiting_s": 0,
     }
 
