@@ -86,6 +86,12 @@ def test_layers_of_the_client_look_down_only() -> None:
     assert not {".http", ".delivery", "aiohttp"} & set(imported(CLIENT / "outbox.py"))
 
 
+def test_one_module_of_the_client_knows_the_library_for_mqtt() -> None:
+    """Who sends over HTTP needs not have it."""
+    users = {path.name for path in files(CLIENT) if "aiomqtt" in set(imported(path))}
+    assert users == {"mqtt.py"}
+
+
 @pytest.mark.parametrize("pure", ["mapping", "mends", "names"])
 def test_translation_is_pure(pure: str) -> None:
     """They see states, names and facts, never the running integration."""

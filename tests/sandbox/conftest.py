@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 import json
 from pathlib import Path
-import socket
 from typing import Any
 
 import pytest
 
 from sandbox import Sandbox, Settings
+from tests.brokers import Mosquitto
 
 from .wire import DEADLINE_S, Reply, send
 
@@ -89,43 +88,10 @@ async def eventually(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.005)
 
 
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-async def _answers(port: int) -> bool:
-    """Tell whether something listens on a port."""
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionRefusedError:
-        return False
-    writer.close()
-    return True
-
-
 @pytest.fixture
 async def mosquitto(tmp_path: Path) -> AsyncGenerator[str]:
     """Run Debian's Mosquitto and return its URL."""
-    port = free_port()
-    config = tmp_path / "mosquitto.conf"
-    config.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        "mosquitto",
-        "-c",
-        str(config),
-        env={"PATH": "/usr/sbin:/usr/bin"},
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    async with asyncio.timeout(DEADLINE_S):
-        while not await _answers(port):  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.01)
-    yield f"mqtt://127.0.0.1:{port}"
-    with suppress(ProcessLookupError):
-        process.terminate()
-    await process.wait()
+    broker = Mosquitto(tmp_path)
+    await broker.start()
+    yield broker.url
+    await broker.stop()

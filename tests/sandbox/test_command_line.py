@@ -15,8 +15,9 @@ import pytest
 import trustme
 
 from sandbox.__main__ import main
+from tests.brokers import free_port
 
-from .conftest import DEV_A_TOKEN, free_port
+from .conftest import DEV_A_TOKEN
 from .wire import DEADLINE_S, send
 
 _ROOT = Path(__file__).parents[2]

@@ -23,6 +23,7 @@ __all__ = [
     "BrokerLoginError",
     "CapabilityError",
     "CertificateError",
+    "ClientCertificateError",
     "DeviceError",
     "DeviceExistsError",
     "HostNotFoundError",
@@ -94,6 +95,12 @@ class CertificateError(NetworkError):
     remedy = (
         "Install the certificate's authority on this machine, or check the host name"
     )
+
+
+class ClientCertificateError(CertificateError):
+    """The broker asks for a certificate that this client has not given."""
+
+    remedy = "Give a certificate that the broker trusts, and its key"
 
 
 class NotHttpError(NetworkError):

@@ -6,9 +6,10 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 import json
+import logging
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Any, Callable
 
 import aiomqtt
 
@@ -16,6 +17,7 @@ from . import protocol
 from .exceptions import (
     BrokerLoginError,
     CertificateError,
+    ClientCertificateError,
     HostNotFoundError,
     NetworkError,
     RequestTimeoutError,
@@ -27,6 +29,7 @@ from .protocol import Answer
 from .user_protocol import bulk_item
 
 if TYPE_CHECKING:
+    from .exceptions import SensorVisionError
     from .models import Sample
 
 TOPIC_PREFIXES = ("indcloud", "sensorvision")
@@ -34,8 +37,8 @@ TOPIC_PREFIXES = ("indcloud", "sensorvision")
 # MQTT 3.1.1, 3.2.2.3, and the reason codes of MQTT 5 that newer libraries tell instead.
 _REFUSALS = frozenset({4, 5, 134, 135})
 
-_MAX_IN_FLIGHT = 100
-_LEAVE_S = 0.5
+MAX_IN_FLIGHT = 200
+_LEAVE_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,6 @@ class Broker:
             )
 
 
-class Message(NamedTuple):
-    """What is published, and under which topic."""
-
-    topic: str
-    payload: bytes
-
-
 class Publisher:
     """One session after the other with a broker, each forgotten with its end.
 
@@ -119,7 +115,7 @@ class Publisher:
             NetworkError: there is no session, for a reason that its class tells.
         """
         await self.close()
-        broker = self.broker
+        broker, listener = self.broker, _Listener()
         client = aiomqtt.Client(
             broker.host,
             broker.port,
@@ -129,8 +125,9 @@ class Publisher:
             clean_session=True,
             timeout=self._timeouts.connect_s,
             keepalive=broker.keepalive_s,
-            max_inflight_messages=_MAX_IN_FLIGHT,
+            max_inflight_messages=MAX_IN_FLIGHT,
             tls_context=broker.tls,
+            logger=listener.logger,
             # Or the last of some messages waits for the first to be acknowledged.
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
@@ -138,66 +135,81 @@ class Publisher:
         client.pending_calls_threshold = 1 << 16
         opening = asyncio.ensure_future(client.__aenter__())
         try:
-            await asyncio.wait([opening], timeout=self._timeouts.connect_s)
-        except asyncio.CancelledError:
+            await self._opened(opening, listener)
+        except aiomqtt.MqttCodeError as err:
+            self._leave(client, opening)
+            raise self._refusal_of(err) from err
+        except aiomqtt.MqttError as err:
+            self._leave(client, opening)
+            # The library tells only the text of what has happened.
+            raise self._error_of(err.__context__) from err
+        except BaseException:
             self._leave(client, opening)
             raise
-        if not opening.done():
-            self._leave(client, opening)
-            raise RequestTimeoutError(
-                f"The broker {broker.host} can't be reached in time"
-            )
-        try:
-            opening.result()
-        except aiomqtt.MqttError as err:
-            raise self._error_of(err) from err
         self._client = client
         self._lost = asyncio.ensure_future(self._watch(client))
 
-    async def publish(self, messages: Sequence[Message]) -> list[bool]:
-        """Publish with QoS 1, not retained, in this order.
+    async def _opened(
+        self, opening: asyncio.Future[aiomqtt.Client], listener: _Listener
+    ) -> None:
+        """Return once a session has begun, or raise why it has not."""
+        either: list[asyncio.Future[Any]] = [opening, listener.failure]
+        await asyncio.wait(
+            either,
+            timeout=self._timeouts.connect_s,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if opening.done():
+            opening.result()
+        elif listener.failure.done():
+            # The library has closed the connection, and would wait for an answer.
+            opening.cancel()
+            raise self._error_of(listener.failure.result())
+        else:
+            raise self._late()
 
-        Returns:
-            For each message whether the broker has acknowledged it. The others may have
-            arrived all the same; the session has ended then.
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Publish with QoS 1, not retained, and return when the broker has it.
+
+        What is published at the same time goes out in the order of the calls.
 
         Raises:
-            NetworkError: there is no session; nothing was published.
+            NetworkError: there is no session, or it has ended before the broker has
+                acknowledged the message, which may have arrived then.
         """
         client, lost = self._client, self._lost
         if client is None or lost is None or lost.done():
             raise NetworkError(
                 f"There is no session with the broker {self.broker.host}"
             )
-        calls = [
-            asyncio.ensure_future(
-                client.publish(topic, payload, qos=1, timeout=self._timeouts.read_s)
-            )
-            for topic, payload in messages
-        ]
-        everything: asyncio.Future[Any] = asyncio.gather(*calls, return_exceptions=True)
-        either: list[asyncio.Future[Any]] = [everything, lost]
+        call = asyncio.ensure_future(
+            client.publish(topic, payload, qos=1, timeout=self._timeouts.read_s)
+        )
+        either: list[asyncio.Future[Any]] = [call, lost]
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # A message that nobody waits for any more is given up with its session.
-            everything.cancel()
-        acknowledged = [_is_done(call) for call in calls]
-        if not all(acknowledged):
-            await self.close()
-        return acknowledged
+            call.cancel()
+        if not call.done() or call.cancelled() or call.exception() is not None:
+            if self._client is client:
+                # What nobody waits for any more is given up with its session.
+                await self.close()
+            raise NetworkError(
+                f"The session with the broker {self.broker.host} has ended",
+                may_have_arrived=True,
+            )
 
     async def close(self) -> None:
         """End the session, if there is one."""
         client, lost = self._client, self._lost
         self._client = self._lost = None
-        if client is None or lost is None:
-            return
-        lost.cancel()
-        # A broker that is silent is not waited for.
-        client.timeout = _LEAVE_S
-        with suppress(aiomqtt.MqttError):
-            await client.__aexit__(None, None, None)
+        if client is not None and lost is not None:
+            await _end(client, wait_s=_LEAVE_S)
+            # What the library knows of its end must be asked for, or it complains.
+            await asyncio.wait([lost], timeout=_LEAVE_S)
+            lost.cancel()
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=_LEAVE_S)
 
     async def _watch(self, client: aiomqtt.Client) -> None:
         """Return when the session has ended; nobody publishes to a publisher."""
@@ -205,7 +217,8 @@ class Publisher:
             async for _ in client.messages:
                 pass
         except aiomqtt.MqttError:
-            asyncio.get_running_loop().call_soon(self.on_lost)
+            if self._client is client:
+                asyncio.get_running_loop().call_soon(self.on_lost)
 
     def _leave(
         self, client: aiomqtt.Client, opening: asyncio.Future[aiomqtt.Client]
@@ -213,47 +226,85 @@ class Publisher:
         """End a session as soon as it has begun, which nobody waits for any more."""
 
         async def leave() -> None:
-            with suppress(aiomqtt.MqttError):
-                await opening
-                client.timeout = _LEAVE_S
-                await client.__aexit__(None, None, None)
+            # A thread of the library is busy with it until then.
+            await asyncio.wait([opening])
+            if not opening.cancelled():
+                opening.exception()
+                await _end(client, wait_s=0)
 
         leaving = asyncio.ensure_future(leave())
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 
-    def _error_of(self, err: aiomqtt.MqttError) -> Exception:
-        """Return what a session that could not begin means."""
+    def _late(self) -> RequestTimeoutError:
         host = self.broker.host
-        if isinstance(err, aiomqtt.MqttCodeError):
-            code = getattr(err.rc, "value", err.rc)
-            said = str(err).partition("] ")[2] or str(err)
-            if code in _REFUSALS:
-                return BrokerLoginError(
-                    Answer(
-                        protocol.SIGN_IN,
-                        0,
-                        f"The broker {host} says: {said}",
-                        is_json=False,
-                    )
-                )
-            return NetworkError(f"The broker {host} says: {said}")
-        # The library tells only its text.
-        cause = err.__context__
+        return RequestTimeoutError(f"The broker {host} can't be reached in time")
+
+    def _refusal_of(self, err: aiomqtt.MqttCodeError) -> SensorVisionError:
+        """Return what the broker's no to a session means."""
+        code = getattr(err.rc, "value", err.rc)
+        said = str(err).partition("] ")[2] or str(err)
+        problem = f"The broker {self.broker.host} says: {said}"
+        if code not in _REFUSALS:
+            return NetworkError(problem)
+        return BrokerLoginError(Answer(protocol.SIGN_IN, 0, problem, is_json=False))
+
+    def _error_of(self, cause: BaseException | None) -> NetworkError:
+        """Return what it means that no session could begin."""
+        host = self.broker.host
         if isinstance(cause, ssl.SSLCertVerificationError):
             reason = cause.verify_message
             return CertificateError(
                 f"The certificate of the broker {host} is not trusted: {reason}"
             )
         if isinstance(cause, ssl.SSLError):
+            if "ALERT" in (cause.reason or ""):
+                return ClientCertificateError(
+                    f"The broker {host} does not accept this client by its certificate"
+                )
             return CertificateError(
                 f"The broker {host} and this machine did not agree on TLS"
             )
         if isinstance(cause, socket.gaierror):
             return HostNotFoundError(f"There is no host named {host}")
-        if isinstance(cause, (socket.timeout, TimeoutError)) or cause is None:
-            return RequestTimeoutError(f"The broker {host} can't be reached in time")
+        if cause is None or isinstance(cause, (socket.timeout, TimeoutError)):
+            return self._late()
         return NetworkError(f"The connection to the broker {host} failed")
+
+
+class _Listener(logging.Handler):
+    """Hear why a connection broke, which the library tells nobody but its log.
+
+    Attributes:
+        failure: why it did, once it has.
+        logger: what the library is given to log to; nothing of it is seen elsewhere.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self._loop = asyncio.get_running_loop()
+        self.failure: asyncio.Future[OSError] = self._loop.create_future()
+        # One of the tree of loggers would stay there after the session.
+        self.logger = logging.Logger("mqtt", logging.ERROR)  # noqa: LOG001
+        self.logger.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note an error, from whichever thread."""
+        causes = record.args if isinstance(record.args, tuple) else ()
+        for cause in causes:
+            if isinstance(cause, OSError):
+                self._loop.call_soon_threadsafe(self._fail, cause)
+
+    def _fail(self, cause: OSError) -> None:
+        if not self.failure.done():
+            self.failure.set_result(cause)
+
+
+async def _end(client: aiomqtt.Client, wait_s: float) -> None:
+    """End a session; a broker that is silent is not waited for any longer."""
+    client.timeout = wait_s
+    with suppress(aiomqtt.MqttError):
+        await client.__aexit__(None, None, None)
 
 
 def telemetry_topic(prefix: str, device_id: str) -> str:
@@ -282,10 +333,6 @@ def telemetry_payload(sample: Sample, token: str | None) -> bytes:
     if token is not None:
         members["apiToken"] = protocol.check_token(token)
     return json.dumps(members, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _is_done(call: asyncio.Future[None]) -> bool:
-    return call.done() and not call.cancelled() and call.exception() is None
 
 
 def _nobody_cares() -> None:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Awaitable, Callable, Iterable
+from typing import (
+    TYPE_CHECKING,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    NamedTuple,
+)
 
+from . import protocol
 from .delivery import Delivery
 from .exceptions import (
     AuthenticationError,
@@ -13,25 +21,25 @@ from .exceptions import (
     SensorVisionError,
     ValidationError,
 )
-from .mqtt import Message, telemetry_payload, telemetry_topic
+from .mqtt import MAX_IN_FLIGHT, telemetry_payload, telemetry_topic
 from .readings import Batch, Entry
 from .samples import samples_of
 from .turns import Turns
 
 if TYPE_CHECKING:
-    from .models import Sample
     from .mqtt import Publisher
     from .outbox import CompleteOutbox
     from .pace import Pace
     from .status import Status
 
-# Most of it is in flight at once.
-_MAX_CHUNK = 200
+# So many are held in memory while nothing is known of them.
+_MAX_SUSPECTS = 500
 
 _TOKENLESS = (
     "Its token is not known here, and the server takes readings over MQTT only with the"
     " token of the device itself"
 )
+_DEADLY = "The broker ended the session each time when this reading was published"
 
 
 class PublishingDelivery(Delivery):
@@ -70,9 +78,7 @@ class PublishingDelivery(Delivery):
         self._outbox = outbox
         self._token_of = token_of
         self._turns = Turns(outbox, on_replayed)
-        self._chunk = _MAX_CHUNK
         self._token_failures: dict[str, int] = {}
-        self._lone_failures = 0
         self._suspects: dict[int, _Suspect] = {}
 
     async def run(self) -> None:
@@ -81,6 +87,11 @@ class PublishingDelivery(Delivery):
         try:
             await super().run()
         finally:
+            held = {
+                entry.id: entry for s in self._suspects.values() for entry in s.entries
+            }
+            self._suspects.clear()
+            await self._outbox.release(Batch(tuple(held.values())))
             await self._publisher.close()
 
     def _session_lost(self) -> None:
@@ -117,18 +128,20 @@ class PublishingDelivery(Delivery):
     def _pauses(self) -> list[float]:
         return [
             *super()._pauses(),
-            *(suspect.due for suspect in self._suspects.values()),
+            *(suspect.due for suspect in self._ready_suspects()),
         ]
 
     async def _drain(self) -> None:
         await self._probe()
+        if self._has_failed:
+            return
         self._turns.resume()
         for suspect in self._due_suspects():
             if not self._has_failed:
                 await self._send(suspect.entries)
         await self._turns.drain(
             self._send,
-            limit=lambda: self._chunk,
+            limit=lambda: MAX_IN_FLIGHT,
             passed_over=self._paused_until,
             has_failed=lambda: self._has_failed,
         )
@@ -136,124 +149,127 @@ class PublishingDelivery(Delivery):
     async def _send(self, entries: tuple[Entry, ...]) -> None:
         """Publish readings, and put back those that were not acknowledged."""
         try:
-            await self._publish(await self._messages(entries))
+            tokens = await self._tokens({entry.reading.device_id for entry in entries})
+            await self._publish(await self._messages(entries, tokens))
         finally:
             left = tuple(entry for entry in entries if entry.id not in self._suspects)
             await self._outbox.release(Batch(left))
 
-    async def _messages(
-        self, entries: Iterable[Entry], alone: frozenset[int] = frozenset()
-    ) -> list[tuple[Message, tuple[Entry, ...]]]:
-        """Return what is to be published, with the readings that each message tells."""
-        messages = []
-        for sample, told in samples_of(tuple(entries), alone):
-            problem, message = await self._try_message(sample)
-            if message:
-                messages.append((message, told))
-            elif problem and len(told) > 1:
-                each = frozenset(entry.id for entry in told)
-                messages += await self._messages(told, each)
-            elif problem:
-                await self._set_aside(told, problem)
-        return messages
+    async def _tokens(self, device_ids: Collection[str]) -> dict[str, str | None]:
+        """Return by device what its messages carry; a device that must wait is missing."""
+        if self._token_of is None:
+            return dict.fromkeys(device_ids)
+        tokens: dict[str, str | None] = {}
+        for device_id in sorted(set(device_ids) - self._paused_until.keys()):
+            token = await self._known_token(self._token_of, device_id)
+            if token is not None:
+                tokens[device_id] = token
+        return tokens
 
-    async def _try_message(self, sample: Sample) -> tuple[str, Message | None]:
-        """Return why a sample can't be published, or a message if it need not wait."""
+    async def _known_token(
+        self, token_of: Callable[[str], Awaitable[str | None]], device_id: str
+    ) -> str | None:
+        """Return a device's token, or None if the device has to wait."""
         try:
-            return "", await self._message(sample)
+            token = await token_of(device_id)
+            if token is not None:
+                token = protocol.check_token(token)
         except ValidationError as err:
-            return str(err), None
-
-    async def _message(self, sample: Sample) -> Message | None:
-        """Return a message, or None if its device has to wait."""
-        device_id, token = sample.device_id, None
-        topic = telemetry_topic(self._publisher.broker.topic_prefix, device_id)
-        if self._token_of:
-            if device_id in self._paused_until:
-                return None
-            try:
-                token = await self._token_of(device_id)
-            except SensorVisionError as err:
-                self._hold_back(device_id, err)
-                return None
-            self._token_failures.pop(device_id, None)
-            if token is None:
-                self._device_refused(device_id, _TOKENLESS)
-                return None
-        return Message(topic, telemetry_payload(sample, token))
+            self._device_refused(device_id, str(err))
+            return None
+        except SensorVisionError as err:
+            self._hold_back(device_id, err)
+            return None
+        self._token_failures.pop(device_id, None)
+        if token is None:
+            self._device_refused(device_id, _TOKENLESS)
+        return token
 
     def _hold_back(self, device_id: str, err: SensorVisionError) -> None:
         """Ask for a device's token again after a pause that grows."""
         failures = self._token_failures.get(device_id, 0)
         self._token_failures[device_id] = failures + 1
         now = asyncio.get_running_loop().time()
-        pause_s = self._pace.backoff.delay_s(failures)
-        self._paused_until[device_id] = now + pause_s
+        self._paused_until[device_id] = now + self._pace.backoff.delay_s(failures)
         self.status.problem = str(err)
         self._changed()
 
-    async def _publish(self, messages: list[tuple[Message, tuple[Entry, ...]]]) -> None:
+    async def _messages(
+        self,
+        entries: tuple[Entry, ...],
+        tokens: Mapping[str, str | None],
+        alone: frozenset[int] = frozenset(),
+    ) -> list[_Message]:
+        """Return what is to be published of those devices that need not wait."""
+        messages = []
+        prefix = self._publisher.broker.topic_prefix
+        for sample, told in samples_of(entries, alone):
+            if sample.device_id not in tokens:
+                continue
+            try:
+                topic = telemetry_topic(prefix, sample.device_id)
+                payload = telemetry_payload(sample, tokens[sample.device_id])
+            except ValidationError as err:
+                if len(told) == 1:
+                    await self._set_aside(told, str(err))
+                else:
+                    each = frozenset(entry.id for entry in told)
+                    messages += await self._messages(told, tokens, each)
+            else:
+                messages.append(_Message(topic, payload, told))
+        return messages
+
+    async def _publish(self, messages: list[_Message]) -> None:
+        """Publish messages at once, and let go of what the broker has acknowledged."""
         if not messages:
             return
+        calls = [
+            asyncio.ensure_future(self._publisher.publish(each.topic, each.payload))
+            for each in messages
+        ]
         try:
-            acknowledged = await self._publisher.publish(
-                [message for message, _ in messages]
+            await asyncio.gather(*calls, return_exceptions=True)
+        finally:
+            # Also if nobody waits any more: what has arrived must not be sent again.
+            taken = [each for each, call in zip(messages, calls) if _is_done(call)]
+            if taken:
+                await self._acknowledged(taken)
+        lost = [each for each, call in zip(messages, calls) if not _is_done(call)]
+        if lost:
+            errors = [call.exception() for call in calls]
+            self.status.possible_duplicates += sum(
+                len(each.told)
+                for each, err in zip(messages, errors)
+                if isinstance(err, NetworkError) and err.may_have_arrived
             )
-        except NetworkError as err:
-            self._server_failed(err)
-            return
-        taken = [
-            told for (_, told), is_taken in zip(messages, acknowledged) if is_taken
-        ]
-        left = [
-            told for (_, told), is_taken in zip(messages, acknowledged) if not is_taken
-        ]
-        if taken:
-            await self._acknowledged(
-                Batch(tuple(entry for told in taken for entry in told))
-            )
-        if left:
-            self.status.possible_duplicates += sum(map(len, left))
             self._server_failed(self._broken())
-            await self._seek_culprit(left, is_lone=len(messages) == 1)
-        else:
-            self._chunk = min(_MAX_CHUNK, 2 * self._chunk)
+            await self._suspect(lost[0].told)
 
-    async def _acknowledged(self, batch: Batch) -> None:
-        self._lone_failures = 0
+    async def _acknowledged(self, messages: list[_Message]) -> None:
+        batch = Batch(tuple(entry for each in messages for entry in each.told))
         for entry in batch.entries:
             self._suspects.pop(entry.id, None)
         self.status.possible_duplicates += self._outbox.doubtful(batch)
         await self._outbox.confirm(batch)
         self._delivered(batch)
 
-    async def _seek_culprit(
-        self, left: list[tuple[Entry, ...]], *, is_lone: bool
-    ) -> None:
+    async def _suspect(self, told: tuple[Entry, ...]) -> None:
         """Find out whether the broker ends its sessions because of one message.
 
-        It says nothing when it does. So fewer are published at once until one is alone,
-        which is kept back after some sessions that have ended with it, and is set aside
-        when the broker takes others but never this one.
+        It says nothing when it does, but takes messages in their order, so the first
+        that it has not acknowledged is published by itself from then on. It is set
+        aside when it has ended some sessions so, and others have passed since.
         """
-        if not is_lone:
-            self._chunk = max(1, self._chunk // 4)
-            return
-        [told] = left
-        self._lone_failures += 1
         suspect = self._suspects.get(told[0].id)
-        if suspect is None and self._lone_failures < self._pace.suspect_attempts:
-            return
         if suspect is None:
-            suspect = _Suspect(told, self.status.delivered)
-            self._suspects.update((entry.id, suspect) for entry in told)
+            if len(self._suspects) < _MAX_SUSPECTS:
+                suspect = _Suspect(told, self.status.delivered)
+                self._suspects.update((entry.id, suspect) for entry in told)
+            return
         suspect.attempts += 1
         is_broker_well = self.status.delivered > suspect.delivered_before
         if suspect.attempts >= self._pace.suspect_attempts and is_broker_well:
-            await self._set_aside(
-                told,
-                "The broker ended the session each time when this reading was published",
-            )
+            await self._set_aside(told, _DEADLY)
             return
         now = asyncio.get_running_loop().time()
         suspect.due = now + self._pace.backoff.delay_s(suspect.attempts)
@@ -266,14 +282,26 @@ class PublishingDelivery(Delivery):
         await self._outbox.set_aside(batch, reason)
         self._refused(batch, reason)
 
+    def _ready_suspects(self) -> list[_Suspect]:
+        """Return those suspects whose device does not wait for anything."""
+        unique = {id(suspect): suspect for suspect in self._suspects.values()}
+        return [
+            suspect
+            for suspect in unique.values()
+            if suspect.entries[0].reading.device_id not in self._paused_until
+        ]
+
     def _due_suspects(self) -> list[_Suspect]:
         now = asyncio.get_running_loop().time()
-        due = {
-            id(suspect): suspect
-            for suspect in self._suspects.values()
-            if suspect.due <= now
-        }
-        return list(due.values())
+        return [suspect for suspect in self._ready_suspects() if suspect.due <= now]
+
+
+class _Message(NamedTuple):
+    """What is published, and the readings that it tells."""
+
+    topic: str
+    payload: bytes
+    told: tuple[Entry, ...]
 
 
 @dataclass
@@ -284,3 +312,7 @@ class _Suspect:
     delivered_before: int
     attempts: int = 0
     due: float = 0
+
+
+def _is_done(call: asyncio.Future[None]) -> bool:
+    return call.done() and not call.cancelled() and call.exception() is None
