@@ -108,11 +108,57 @@ class HomeAssistantApi:
         Raises:
             StartError: it was refused.
         """
-        entries = await self.get("/api/config/config_entries/entry?domain=sensorvision")
-        flow = await self.post(
-            f"{_FLOWS}/subentries/flow", {"handler": [entries[0]["entry_id"], "mirror"]}
+        await self._save_mirror(await self._add("mirror"), mirror)
+
+    async def add_broker(self, broker: dict[str, Any]) -> str:
+        """Add a broker to the server that is connected, as the UI does.
+
+        Args:
+            broker: what its form asks for.
+
+        Returns:
+            The subentry's id.
+
+        Raises:
+            StartError: it was refused.
+        """
+        flow_id = await self._add("broker")
+        added = await self.post(f"{_FLOWS}/subentries/flow/{flow_id}", broker)
+        if added["type"] != "create_entry":
+            raise StartError(f"Home Assistant refused the broker: {added}")
+        entry_id = await self._entry_id()
+        subentries = await self.command(
+            "config_entries/subentries/list", entry_id=entry_id
         )
-        await self._save_mirror(flow["flow_id"], mirror)
+        [broker_id] = (
+            subentry["subentry_id"]
+            for subentry in subentries
+            if subentry["subentry_type"] == "broker"
+        )
+        return str(broker_id)
+
+    async def choose_options(self, options: dict[str, Any]) -> None:
+        """Choose options of the server that is connected, as the UI does.
+
+        Raises:
+            StartError: they were refused.
+        """
+        flow = await self.post(
+            f"{_FLOWS}/options/flow", {"handler": await self._entry_id()}
+        )
+        chosen = await self.post(f"{_FLOWS}/options/flow/{flow['flow_id']}", options)
+        if chosen["type"] != "create_entry":
+            raise StartError(f"Home Assistant refused the options: {chosen}")
+
+    async def _add(self, subentry_type: str) -> str:
+        """Begin to add something to the server that is connected."""
+        handler = [await self._entry_id(), subentry_type]
+        flow = await self.post(f"{_FLOWS}/subentries/flow", {"handler": handler})
+        return str(flow["flow_id"])
+
+    async def _entry_id(self) -> str:
+        entries = await self.get("/api/config/config_entries/entry?domain=sensorvision")
+        return str(entries[0]["entry_id"])
 
     async def _save_mirror(self, flow_id: str, mirror: dict[str, Any]) -> None:
         flow = f"{_FLOWS}/subentries/flow/{flow_id}"

@@ -6,12 +6,13 @@ import signal
 import sys
 from types import ModuleType
 
-from . import faults, kill, outage, power, soak, stop
+from . import faults, kill, mqtt, outage, power, soak, stop
 
 # Each describes its command line by `add_arguments`, and `run` returns a verdict.
 _PROOFS: dict[str, ModuleType] = {
     "faults": faults,
     "kill": kill,
+    "mqtt": mqtt,
     "outage": outage,
     "power": power,
     "soak": soak,

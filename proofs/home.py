@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-import json
 from pathlib import Path
 import time
 
@@ -39,6 +38,19 @@ logger:
   logs:
     custom_components.sensorvision: info
 """
+
+_OPTIONS = {"commit_interval": 1, "max_size": 100, "max_age": 30, "fill_gaps": False}
+
+# The first mirror is asked for before there is a broker.
+_NOTHING = {"name": "Nothing", "target": {"entity_id": ["sensor.nothing"]}}
+
+_BROKER = {
+    "tls": False,
+    "verify_ssl": True,
+    "topic_prefix": "indcloud",
+    "checks_tokens": True,
+}
+_SENDING = {"formed_by": "device", "when": "change", "interval": 60, "heartbeat": 30}
 
 _START_TIMEOUT_S = 120
 
@@ -99,20 +111,28 @@ async def wait_until_mirroring(life: Life) -> None:
     raise StartError("Home Assistant ended, or did not run in time. See its log")
 
 
-async def make_home(folder: Path, server: Server, entity_ids: Iterable[str]) -> Home:
+async def make_home(
+    folder: Path,
+    server: Server,
+    entity_ids: Iterable[str],
+    broker_port: int | None = None,
+) -> Home:
     """Make a home that mirrors entities with the server's account.
 
     The connection and the mirror are entered as a person does, then it is stopped.
+    Nothing is filled from a recorder: what is proven is the outbox alone.
 
     Args:
         folder: takes the configuration and the logs.
         server: where to mirror to.
         entity_ids: what to mirror; it need not exist.
+        broker_port: where on this machine a broker is to deliver over, if not over HTTP.
 
     Raises:
         StartError: it did not start, or refused something.
     """
     port = free_port()
+    mirror = {"name": "All", "target": {"entity_id": list(entity_ids)}}
     config_dir = folder / "homeassistant"
     furnish(config_dir, port, _CONFIGURATION)
     url = f"http://127.0.0.1:{port}"
@@ -133,20 +153,15 @@ async def make_home(folder: Path, server: Server, entity_ids: Iterable[str]) -> 
                     "prefix": "proof",
                     "verify_ssl": True,
                 },
-                {"name": "All", "target": {"entity_id": list(entity_ids)}},
+                mirror if broker_port is None else _NOTHING,
             )
-    await asyncio.to_thread(_leave_gaps, config_dir)
+            await api.choose_options(_OPTIONS)
+            if broker_port is not None:
+                broker = {"name": "Broker", "host": "127.0.0.1", "port": broker_port}
+                broker_id = await api.add_broker({**broker, **_BROKER})
+                sending = {**_SENDING, "deliver_over": broker_id}
+                await api.add_mirror({**mirror, "sending": sending})
     return Home(config_dir, url, token, folder)
-
-
-def _leave_gaps(config_dir: Path) -> None:
-    """Let nothing be filled from a recorder: what is proven is the outbox alone."""
-    path = config_dir / ".storage" / "core.config_entries"
-    stored = json.loads(path.read_text())
-    for entry in stored["data"]["entries"]:
-        if entry["domain"] == "sensorvision":
-            entry["options"] = {**entry["options"], "fill_gaps": False}
-    path.write_text(json.dumps(stored))
 
 
 def _command(config_dir: Path) -> list[str]:

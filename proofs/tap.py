@@ -80,7 +80,7 @@ class Tap:
 
 
 @dataclass
-class _Packets:
+class Packets:
     """What has come one way, and is no whole packet yet."""
 
     rest: bytearray = field(default_factory=bytearray)
@@ -112,8 +112,8 @@ class _Session:
 
     def __init__(self, tap: Tap) -> None:
         self._tap = tap
-        self._asked = _Packets()
-        self._answered = _Packets()
+        self._asked = Packets()
+        self._answered = Packets()
         self._payloads: dict[bytes, bytes] = {}
 
     def asked(self, data: bytes) -> None:
