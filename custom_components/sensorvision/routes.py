@@ -67,17 +67,21 @@ class Route:
 
     @callback
     def start(self) -> None:
-        """Send."""
+        """Send, as soon as what was sent before has come to its end."""
         self._task = self._entry.async_create_background_task(
-            self._hass, self._delivery.run(), f"{DOMAIN} delivery"
+            self._hass, self._run(self._delivery, self._task), f"{DOMAIN} delivery"
         )
+
+    async def _run(self, delivery: Delivery, before: asyncio.Task[None] | None) -> None:
+        if before:
+            await asyncio.wait([before])
+        await delivery.run()
 
     @callback
     def stop(self) -> None:
         """Send nothing any more; what was about to be sent is put back."""
         if self._task:
             self._task.cancel()
-            self._task = None
 
     async def close(self) -> None:
         """Send nothing any more; what waits is on disk then."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -132,6 +133,13 @@ async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(_DEADLINE_S):
         while not condition():  # noqa: ASYNC110 - the other side has no event for it
             await asyncio.sleep(_POLL_S)
+
+
+async def begun(path: Path) -> None:
+    """Wait until a file is about to be made, at the very moment."""
+    async with asyncio.timeout(_DEADLINE_S):
+        while not any(path.parent.glob(f"{path.name}*")):  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def choose(

@@ -35,7 +35,7 @@ from .brokers import (
     settings_of,
 )
 from .conftest import ALICE, SETTINGS, SetUp, connection
-from .house import House, numbers, until
+from .house import House, begun, numbers, until
 from .test_problems import shown_issues
 
 _TANK = mirror_over(entity_id=["sensor.tank"])
@@ -222,7 +222,7 @@ async def test_setup_that_is_cancelled_lets_go_of_all_files(
     entry.add_to_hass(hass)
     task = asyncio.ensure_future(hass.config_entries.async_setup(entry.entry_id))
     path = outbox_path(hass, entry.entry_id, BROKER_ID)
-    await until(path.exists)
+    await begun(path)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

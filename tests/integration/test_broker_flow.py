@@ -236,7 +236,11 @@ async def test_broker_that_says_nothing_is_given_up(
         "custom_components.sensorvision.broker_connection._TIMEOUTS",
         Timeouts(connect_s=0.2, read_s=0.2, total_s=0.2),
     )
-    silent = await asyncio.start_server(lambda *_: None, HOST, 0)
+    # Kept, or their connections would be closed.
+    callers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(
+        lambda _, writer: callers.append(writer), HOST, 0
+    )
     port = silent.sockets[0].getsockname()[1]
     entry = await set_up()
     form = await _open(hass, entry)

@@ -7,7 +7,7 @@ from typing import Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.const import CONF_API_KEY, CONF_NAME, CONF_URL
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import (
     area_registry as ar,
     device_registry as dr,
@@ -27,7 +27,7 @@ from custom_components.sensorvision.delivering import open_outboxes, outbox_path
 from sandbox import Sandbox
 
 from .conftest import TOKEN, SetUp, connection
-from .house import House, choose, mirror, numbers, read_on, until
+from .house import House, begun, choose, mirror, numbers, read_on, until
 
 
 def _ours(hass: HomeAssistant, *entries: MockConfigEntry) -> dict[str, list[Any]]:
@@ -280,10 +280,17 @@ async def test_setup_that_is_cancelled_lets_go_of_its_file(
     entry.add_to_hass(hass)
     path = outbox_path(hass, entry.entry_id)
     task = asyncio.ensure_future(hass.config_entries.async_setup(entry.entry_id))
-    async with asyncio.timeout(5):
-        while not (hasattr(entry, "runtime_data") if is_open else path.exists()):  # noqa: ASYNC110
-            await asyncio.sleep(0)
-    task.cancel()
+
+    @callback
+    def cancel(_event: Event[Any]) -> None:
+        task.cancel()
+
+    if is_open:
+        # Its device is made between its file and its platforms.
+        hass.bus.async_listen_once(dr.EVENT_DEVICE_REGISTRY_UPDATED, cancel)
+    else:
+        await begun(path)
+        task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert entry.state is ConfigEntryState.SETUP_ERROR

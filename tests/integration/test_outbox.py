@@ -10,9 +10,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.sensorvision import delivering
-from custom_components.sensorvision.client.limits import Limits
 from custom_components.sensorvision.client.outbox import CompleteOutbox
-from custom_components.sensorvision.const import DOMAIN
+from custom_components.sensorvision.const import CONF_COMMIT_INTERVAL_S, DOMAIN
 from custom_components.sensorvision.delivering import outbox_path
 from custom_components.sensorvision.runtime import SensorVisionConfigEntry
 from sandbox import Sandbox
@@ -130,18 +129,13 @@ async def test_end_of_home_assistant_leaves_what_waits_on_disk(
 
 
 async def test_what_waits_is_on_disk_when_home_assistant_begins_to_stop(
-    hass: HomeAssistant,
-    sandbox: Sandbox,
-    set_up: SetUp,
-    monkeypatch: pytest.MonkeyPatch,
+    hass: HomeAssistant, sandbox: Sandbox, set_up: SetUp
 ) -> None:
     """And what comes between that and the final write is taken in, too."""
-    monkeypatch.setattr(
-        "custom_components.sensorvision.delivering.LIMITS",
-        Limits(commit_interval_s=3600),
-    )
     _show(hass, 0)
     entry = await set_up(_TANK, **ALICE)
+    hass.config_entries.async_update_entry(entry, options={CONF_COMMIT_INTERVAL_S: 60})
+    await hass.async_block_till_done()
     await _away(sandbox, entry)
     early = _show(hass, 1)
     await until(lambda: entry.runtime_data.status.is_connected is False)

@@ -160,7 +160,8 @@ class PublishingDelivery(Delivery):
         if self._token_of is None:
             return dict.fromkeys(device_ids)
         tokens: dict[str, str | None] = {}
-        for device_id in sorted(set(device_ids) - self._paused_until.keys()):
+        addressable = filter(_is_device_id, device_ids)
+        for device_id in sorted(set(addressable) - self._paused_until.keys()):
             token = await self._known_token(self._token_of, device_id)
             if token is not None:
                 tokens[device_id] = token
@@ -204,7 +205,7 @@ class PublishingDelivery(Delivery):
         messages = []
         prefix = self._publisher.broker.topic_prefix
         for sample, told in samples_of(entries, alone):
-            if sample.device_id not in tokens:
+            if _is_device_id(sample.device_id) and sample.device_id not in tokens:
                 continue
             try:
                 topic = telemetry_topic(prefix, sample.device_id)
@@ -312,6 +313,14 @@ class _Suspect:
     delivered_before: int
     attempts: int = 0
     due: float = 0
+
+
+def _is_device_id(text: str) -> bool:
+    try:
+        protocol.check_device_id(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _is_done(call: asyncio.Future[None]) -> bool:
