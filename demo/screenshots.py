@@ -54,6 +54,8 @@ async def _take_all() -> None:
         await upkeep.look_at_connection(newcomer)
         await page.set_viewport_size(_HIGH_DESK)
         await upkeep.look_at_mirror(newcomer)
+        await upkeep.connect_broker(newcomer, sensorvision)
+        await upkeep.choose_options(newcomer)
         await page.set_viewport_size(_DESK)
         await upkeep.send(
             newcomer, "garden", {"soil_moisture": 42.5, "rain_today": 1.4}

@@ -1,5 +1,7 @@
 """What a person does later in the real frontend, step by step, and must see on the way."""
 
+from urllib.parse import urlsplit
+
 from playwright.async_api import Page, expect
 
 from custom_components.sensorvision.client import AsyncSensorVisionClient
@@ -7,6 +9,8 @@ from custom_components.sensorvision.client import AsyncSensorVisionClient
 from .house import LOCK
 from .newcomer import DOMAIN, MIRROR, SERVER, Newcomer, dialog, open_integration
 from .server import Server
+
+BROKER = "Mosquitto"
 
 _SECTIONS = ("More to include", "Leave out", "Values", "Sending")
 
@@ -37,6 +41,34 @@ async def look_at_mirror(newcomer: Newcomer) -> None:
         await page.get_by_role("button", name=section, exact=True).click()
     await expect(page.get_by_text("All at once, every interval")).to_be_visible()
     await newcomer.album.take("mirror-sections", dialog(page))
+    await _close(page)
+
+
+async def connect_broker(newcomer: Newcomer, sensorvision: Server) -> None:
+    """Connect the server's MQTT broker, over which mirrors can deliver then."""
+    page, broker = newcomer.page, urlsplit(sensorvision.mqtt_url)
+    await open_integration(newcomer)
+    await page.get_by_role("button", name="Add MQTT broker").click()
+    await page.locator("input[name=name]").fill(BROKER)
+    await page.locator("input[name=host]").fill(broker.hostname or "")
+    await page.locator("ha-selector-number input").fill(str(broker.port))
+    await expect(page.get_by_text("Topic prefix").first).to_be_visible()
+    await newcomer.album.take("broker", dialog(page))
+    await page.get_by_role("button", name="Submit").click()
+    row = page.locator("ha-config-sub-entry-row").filter(has_text=BROKER)
+    await expect(row).to_be_visible()
+    await _close(page)
+
+
+async def choose_options(newcomer: Newcomer) -> None:
+    """Let every batch be written at once."""
+    page = newcomer.page
+    await open_integration(newcomer)
+    await page.get_by_role("button", name="Configure").first.click()
+    await expect(page.get_by_text("Seconds between writes")).to_be_visible()
+    await page.locator("ha-selector-number input").first.fill("0")
+    await newcomer.album.take("options", dialog(page))
+    await page.get_by_role("button", name="Submit").click()
     await _close(page)
 
 

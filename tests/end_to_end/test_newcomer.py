@@ -89,6 +89,8 @@ async def test_what_a_person_does_later_works_too(
     await walk.log_in(person)
     await upkeep.look_at_connection(person)
     await upkeep.look_at_mirror(person)
+    await upkeep.connect_broker(person, sensorvision)
+    await upkeep.choose_options(person)
     await upkeep.look_at_status(person)
     await upkeep.look_at_system_information(person)
     await upkeep.replace_token(person, sensorvision)
