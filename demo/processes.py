@@ -58,6 +58,17 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
+async def first_line(process: asyncio.subprocess.Process, timeout_s: float) -> bytes:
+    """Return the first line that a process prints, nothing if it does not in time."""
+    if process.stdout is None:
+        return b""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await process.stdout.readline()
+    except TimeoutError:
+        return b""
+
+
 def free_port() -> int:
     """Return a port of the loopback address that nobody listens on."""
     with socket.socket() as probe:

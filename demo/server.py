@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 
-from .processes import StartError, running
+from .processes import StartError, first_line, running
 
 _START_TIMEOUT_S = 30
 
@@ -62,7 +62,7 @@ async def server(folder: Path, *, broker: str | None = None) -> AsyncIterator[Se
         *(["--broker", broker] if broker else []),
     ]
     async with running(command, log, asyncio.subprocess.PIPE) as process:
-        told = json.loads(await _first_line(process) or "null")
+        told = json.loads(await first_line(process, _START_TIMEOUT_S) or "null")
         if told is None:
             raise StartError(f"The sandbox did not start. Its log is {log}")
         yield Server(
@@ -80,14 +80,3 @@ def _remove(database: Path) -> None:
     """Remove a database with its journals."""
     for path in database.parent.glob(f"{database.name}*"):
         path.unlink()
-
-
-async def _first_line(process: asyncio.subprocess.Process) -> bytes:
-    """Return the first line that a process prints, nothing if it does not in time."""
-    if process.stdout is None:
-        return b""
-    try:
-        async with asyncio.timeout(_START_TIMEOUT_S):
-            return await process.stdout.readline()
-    except TimeoutError:
-        return b""

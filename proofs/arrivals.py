@@ -50,7 +50,7 @@ def judge_complete(
         database: of the server.
     """
     changes = list(changes)
-    stored = _stored(database)
+    stored = read_points(database)
     sent = _by_address(changes)
     due = _by_address(c for number, c in enumerate(changes) if number in kept)
     delivered = sum(len(set(stored[a]) & set(sent[a])) for a in sent)
@@ -83,7 +83,7 @@ def judge_newest(changes: Iterable[Change], database: Path) -> Finding:
     }
     stored = {
         address: [value for value, _ in points]
-        for address, points in _stored(database).items()
+        for address, points in read_points(database).items()
     }
     delivered = sum(len(set(values) & set(sent[a])) for a, values in stored.items())
     lost = sum(stored.get(a, [None])[-1] != values[-1] for a, values in sent.items())
@@ -106,7 +106,7 @@ def _by_address(changes: Iterable[Change]) -> Mapping[Address, list[Point]]:
     return points
 
 
-def _stored(database: Path) -> defaultdict[Address, list[Point]]:
+def read_points(database: Path) -> defaultdict[Address, list[Point]]:
     """Return what is stored of each variable, in the order of storing."""
     points: defaultdict[Address, list[Point]] = defaultdict(list)
     with closing(sqlite3.connect(database)) as db:

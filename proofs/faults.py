@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 
 from .arrivals import Finding
 from .changes import Plan
+from .crew import Stand
 from .server import DEVICE_ID, FAULTS
-from .trial import ACCOUNT, CREDENTIALS, Stand, Trial
+from .trial import ACCOUNT, CREDENTIALS, Trial
 from .verdict import Verdict
 
 _PLAN = Plan((DEVICE_ID, "home.2", "home.3"), variables=2, changes_per_s=60)

@@ -17,8 +17,9 @@ from sandbox.faults import DESCRIPTIONS
 
 from .arrivals import Finding
 from .changes import Plan
+from .crew import Stand
 from .server import DEVICE_ID, FAULTS, REFUSED, STOPPED
-from .trial import ACCOUNT, CREDENTIALS, Stand, Trial
+from .trial import ACCOUNT, CREDENTIALS, Trial
 from .verdict import Verdict
 
 _DEVICES = 20

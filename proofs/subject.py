@@ -1,7 +1,9 @@
 """Keep and deliver changes, in the process on which everything is tried."""
 
+from abc import ABC, abstractmethod
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 import json
@@ -18,10 +20,13 @@ from custom_components.sensorvision.client import (
     Timeouts,
 )
 from custom_components.sensorvision.client.bulk import BulkDelivery
+from custom_components.sensorvision.client.delivery import Delivery
 from custom_components.sensorvision.client.limits import Limits
+from custom_components.sensorvision.client.mqtt import Broker, Publisher
 from custom_components.sensorvision.client.outbox import CompleteOutbox, NewestOutbox
 from custom_components.sensorvision.client.pace import Pace
 from custom_components.sensorvision.client.posting import PostingDelivery
+from custom_components.sensorvision.client.publishing import PublishingDelivery
 from custom_components.sensorvision.client.readings import Reading
 
 from .changes import ACKNOWLEDGEMENT
@@ -40,6 +45,8 @@ _PACE = Pace(
     unexpected_s=0.3,
 )
 _TIMEOUTS = Timeouts(connect_s=0.8, read_s=0.8, total_s=0.8)
+# A cluster takes seconds to see that a node has gone.
+_BROKER_TIMEOUTS = Timeouts(connect_s=10, read_s=20)
 _REPORT_EVERY_S = 0.02
 _READ_AT_ONCE = 200
 # From then on a change is on the disk, however busy the machine is.
@@ -47,8 +54,31 @@ _WRITTEN_AFTER_S = COMMIT_INTERVAL_S + 0.5
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What the process is to deliver to, and how.
+class Way:
+    """What keeps changes and what delivers them, not at work yet.
+
+    Attributes:
+        outbox: keeps them.
+        delivery: brings them away.
+        close: ends what the delivery leaves open.
+    """
+
+    outbox: NewestOutbox | CompleteOutbox
+    delivery: Delivery
+    close: Callable[[], Awaitable[None]]
+
+
+class Subject(ABC):
+    """What the process is to deliver to, and how."""
+
+    @abstractmethod
+    def way(self) -> Way:
+        """Return what it takes, made in the process itself."""
+
+
+@dataclass(frozen=True)
+class ServerSubject(Subject):
+    """Delivery to a server.
 
     Attributes:
         url: of the server.
@@ -65,6 +95,75 @@ class Subject:
     token: str | None
     username: str
     password: str
+
+    def way(self) -> Way:
+        """Post by token, or send everything with its time."""
+        client = self._client()
+        path, limits = str(self.outbox), Limits(COMMIT_INTERVAL_S)
+        if self.token:
+            newest = NewestOutbox(path, limits)
+            posting = PostingDelivery(
+                client, newest, self.device_id, on_change=_nothing, pace=_PACE
+            )
+            return Way(newest, posting, client.close)
+        complete = CompleteOutbox(path, limits)
+        bulk = BulkDelivery(
+            client,
+            complete,
+            self.device_id,
+            on_change=_nothing,
+            on_replayed=_not_told,
+            pace=_PACE,
+        )
+        return Way(complete, bulk, client.close)
+
+    def _client(self) -> AsyncSensorVisionClient:
+        if self.token:
+            return AsyncSensorVisionClient(
+                self.url, api_key=self.token, timeouts=_TIMEOUTS, clock=_fast_clock
+            )
+        return AsyncSensorVisionClient(
+            self.url,
+            username=self.username,
+            password=self.password,
+            timeouts=_TIMEOUTS,
+            clock=_fast_clock,
+        )
+
+
+@dataclass(frozen=True)
+class BrokerSubject(Subject):
+    """Delivery to an MQTT broker on this machine.
+
+    Attributes:
+        port: where it listens.
+        outbox: the file.
+        token: of the only device.
+    """
+
+    port: int
+    outbox: Path
+    token: str
+
+    def way(self) -> Way:
+        """Publish everything with its time."""
+        outbox = CompleteOutbox(str(self.outbox), Limits(COMMIT_INTERVAL_S))
+        publisher = Publisher(
+            Broker("127.0.0.1", "sensorvision-proof", port=self.port),
+            timeouts=_BROKER_TIMEOUTS,
+        )
+        delivery = PublishingDelivery(
+            publisher,
+            outbox,
+            token_of=self._token_of,
+            on_change=_nothing,
+            on_replayed=_not_told,
+            pace=_PACE,
+        )
+        return Way(outbox, delivery, publisher.close)
+
+    async def _token_of(self, _device_id: str) -> str:
+        return self.token
 
 
 @dataclass(frozen=True)
@@ -117,29 +216,9 @@ class _House:
         self._read = 0
         self._is_fed = False
         self._fresh: deque[tuple[float, int]] = deque()
-        self._client = _client(subject)
-        path, limits = str(subject.outbox), Limits(COMMIT_INTERVAL_S)
-        self._outbox: NewestOutbox | CompleteOutbox
-        self._delivery: PostingDelivery | BulkDelivery
-        if subject.token:
-            self._outbox = newest = NewestOutbox(path, limits)
-            self._delivery = PostingDelivery(
-                self._client,
-                newest,
-                subject.device_id,
-                on_change=_nothing,
-                pace=_PACE,
-            )
-        else:
-            self._outbox = complete = CompleteOutbox(path, limits)
-            self._delivery = BulkDelivery(
-                self._client,
-                complete,
-                subject.device_id,
-                on_change=_nothing,
-                on_replayed=lambda _devices: None,
-                pace=_PACE,
-            )
+        way = subject.way()
+        self._outbox, self._delivery = way.outbox, way.delivery
+        self._close = way.close
 
     async def live(self) -> None:
         """Deliver until terminated, and tell how things stand."""
@@ -156,7 +235,7 @@ class _House:
                 await asyncio.wait_for(stopped.wait(), _REPORT_EVERY_S)
         delivering.cancel()
         await asyncio.gather(delivering, return_exceptions=True)
-        await self._client.close()
+        await self._close()
         await self._outbox.close()
         self._tell()
 
@@ -205,22 +284,13 @@ class _House:
                 self._channel.send(ACKNOWLEDGEMENT.pack(kept[0], kept[-1]))
 
 
-def _client(subject: Subject) -> AsyncSensorVisionClient:
-    def clock() -> float:
-        return time.monotonic() * _TIMES_FASTER
-
-    if subject.token:
-        return AsyncSensorVisionClient(
-            subject.url, api_key=subject.token, timeouts=_TIMEOUTS, clock=clock
-        )
-    return AsyncSensorVisionClient(
-        subject.url,
-        username=subject.username,
-        password=subject.password,
-        timeouts=_TIMEOUTS,
-        clock=clock,
-    )
+def _fast_clock() -> float:
+    return time.monotonic() * _TIMES_FASTER
 
 
 def _nothing() -> None:
     """Need not know."""
+
+
+def _not_told(_device_ids: frozenset[str]) -> None:
+    """Need not know either."""

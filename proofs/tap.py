@@ -24,6 +24,7 @@ class Tap:
         broker_port: where the broker listens on this machine.
 
     Attributes:
+        broker_port: where new connections lead; those that there are stay.
         port: where to connect to instead.
         is_open: whether anybody is let through.
         acknowledged: the payloads that the broker has acknowledged, in that order.
@@ -31,11 +32,11 @@ class Tap:
     """
 
     def __init__(self, broker_port: int) -> None:
+        self.broker_port = broker_port
         self.port = 0
         self.is_open = True
         self.acknowledged: list[bytes] = []
         self.retained = 0
-        self._broker_port = broker_port
         self._sessions: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -56,7 +57,7 @@ class Tap:
             writer.close()
             return
         try:
-            broker = await asyncio.open_connection("127.0.0.1", self._broker_port)
+            broker = await asyncio.open_connection("127.0.0.1", self.broker_port)
         except OSError:
             writer.close()
             return

@@ -44,3 +44,31 @@ async def test_tap_notes_what_the_broker_has_acknowledged(tmp_path: Path) -> Non
                 await publisher.connect()
     finally:
         await broker.kill()
+
+
+async def test_tap_leads_to_another_broker_when_one_is_killed(tmp_path: Path) -> None:
+    killed, other = (_mosquitto(tmp_path / name) for name in ("killed", "other"))
+    await killed.start()
+    await other.start()
+    tap = Tap(killed.port)
+    try:
+        async with tap.listening():
+            publisher = Publisher(Broker("127.0.0.1", "tapped", port=tap.port))
+            await publisher.connect()
+            await publisher.publish("a/b", b"before")
+            await killed.kill()
+            tap.broker_port = other.port
+            with pytest.raises(NetworkError):
+                await publisher.publish("a/b", b"between")
+            await publisher.connect()
+            await publisher.publish("a/b", b"after")
+            assert tap.acknowledged == [b"before", b"after"]
+            await publisher.close()
+    finally:
+        await killed.kill()
+        await other.kill()
+
+
+def _mosquitto(folder: Path) -> Mosquitto:
+    folder.mkdir()
+    return Mosquitto(folder)
