@@ -307,6 +307,10 @@ def test_topic_names_the_device(prefix: str) -> None:
     assert telemetry_topic(prefix, "dev-a") == f"{prefix}/devices/dev-a/telemetry"
 
 
+def test_topic_has_no_dot_that_a_broker_takes_for_another_level() -> None:
+    assert telemetry_topic("indcloud", "a.b.c") == "indcloud/devices/a-b-c/telemetry"
+
+
 @pytest.mark.parametrize("device_id", ["", "a/b", "+", "#"])
 def test_device_that_cannot_stand_in_a_topic_is_refused(device_id: str) -> None:
     with pytest.raises(ValidationError):
