@@ -442,6 +442,19 @@ async def test_what_comes_after_the_end_is_not_waited_for(tmp_path: Path) -> Non
     assert await values_in(tmp_path / "outbox") == [1, 2]
 
 
+def test_outbox_in_memory_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use() -> None:
+        async with opened(None) as outbox:
+            outbox.append(readings(1, 2))
+            await outbox.commit()
+
+    monkeypatch.chdir(tmp_path)
+    asyncio.run(use())
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_memory_alone_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file, "_MAX_MEMORY_BYTES", 200_000)
     async with opened(None) as outbox:

@@ -52,7 +52,10 @@ class File:
 
     async def open(self) -> None:
         """Take up the file."""
-        await self._take_up(lambda: open_journal(self._path, self._version))
+        if self._path == _MEMORY:
+            await self._take_up(lambda: (Journal(_MEMORY, self._version), None))
+        else:
+            await self._take_up(lambda: open_journal(self._path, self._version))
 
     async def close(self) -> None:
         """Close the file, for good."""
