@@ -37,6 +37,7 @@ logger:
   default: warning
   logs:
     custom_components.sensorvision: info
+    custom_components.sensorvision.stopping: debug
 """
 
 _OPTIONS = {"commit_interval": 1, "max_size": 100, "max_age": 30, "fill_gaps": False}
@@ -84,12 +85,30 @@ class Home:
     token: str
     logs: Path
 
+    def log_of(self, name: str) -> Path:
+        """Return the log of a life."""
+        return self.logs / f"{name}.log"
+
+    def add_integration(self, folder: Path, settings: str) -> None:
+        """Let it run another integration from its next life on.
+
+        Args:
+            folder: of the integration, named as its domain.
+            settings: what is said of it in configuration.yaml.
+        """
+        custom_components = self.config_dir / "custom_components"
+        # Without it, it would give way to the folder of this repository.
+        (custom_components / "__init__.py").touch()
+        (custom_components / folder.name).symlink_to(folder)
+        with (self.config_dir / "configuration.yaml").open("a") as file:
+            file.write(f"{folder.name}: {settings}\n")
+
     @asynccontextmanager
     async def life(self, name: str) -> AsyncIterator[Life]:
         """Run it until it is killed, or stopped by the end of the block."""
         headers = {"Authorization": f"Bearer {self.token}"}
         async with (
-            running(_command(self.config_dir), self.logs / f"{name}.log") as process,
+            running(_command(self.config_dir), self.log_of(name)) as process,
             aiohttp.ClientSession(headers=headers) as session,
         ):
             yield Life(process, HomeAssistantApi(self.url, session))

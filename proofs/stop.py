@@ -1,9 +1,9 @@
 """Stop Home Assistant while readings wait and the server hangs, and see what is kept.
 
-10,000 readings wait in the outbox of a real Home Assistant, and more come in while no
-request is answered. Then it is told to stop, as by its restart button. Whatever the server
-has not stored must be in the outbox's file. How long the stop takes is compared with that
-of the same Home Assistant after the integration was disabled.
+100,000 readings wait in the outbox of a real Home Assistant, and more come in while no
+request is answered. Then it is told to stop, as by its restart button, and thousands come
+in at that very moment. Whatever the server has not stored must be in the outbox's file.
+How much of the stop is the integration's own share is read from Home Assistant's log.
 """
 
 import argparse
@@ -11,7 +11,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+import json
 from pathlib import Path
+import re
 import tempfile
 import time
 
@@ -20,6 +22,7 @@ from custom_components.sensorvision.client.readings import Reading
 from demo.processes import StartError, running
 from demo.server import server
 
+from . import burst
 from .driver import Order
 from .faulty import set_fault
 from .home import Home, Life, make_home, wait_until_mirroring
@@ -34,6 +37,11 @@ _LOOK_EVERY_S = 0.2
 _AT_ONCE = 1000
 _HANG_S = 600
 _FIRST_NUMBER = 1_000_000
+_LIFE = "stopped"
+
+_MAX_SHARE_S = 1
+_EVENTS = {"homeassistant_stop", "homeassistant_final_write"}
+_TOOK = re.compile(r"sensorvision\.stopping\].* (homeassistant_\w+) took ([\d.]+) s")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--readings",
         type=int,
-        default=10_000,
+        default=100_000,
         help="how many wait already (%(default)s)",
+    )
+    parser.add_argument(
+        "--burst",
+        type=int,
+        default=5000,
+        help="how many come in when it stops (%(default)s)",
     )
 
 
@@ -52,17 +66,21 @@ async def run(options: argparse.Namespace) -> Verdict:
         folder = Path(name)
         async with server(folder) as sensorvision:
             home = await make_home(folder, sensorvision, _ENTITY_IDS)
+            burst_log = _add_burst(home, options.burst)
             waiting = _waiting(options.readings)
             await _append(home, waiting)
             await set_fault(sensorvision, "slow_commit", _HANG_S)
             taken, stop_s = await _drive_and_stop(home, folder)
+            at_stop = read_log(burst_log).taken
             kept = await _kept(home)
-            stop_without_s = await _stop_without(home)
         stored = {
             (int(reading.number), reading.at_us)
             for reading in read_stored(sensorvision.database)
         }
-    sent = {(change.number, in_us(change.at)) for change in (*waiting, *taken)}
+        shares = _shares(home.log_of(_LIFE))
+    sent = {
+        (change.number, in_us(change.at)) for change in (*waiting, *taken, *at_stop)
+    }
     return Verdict(
         sent=len(sent),
         delivered=len(sent & stored),
@@ -70,15 +88,40 @@ async def run(options: argparse.Namespace) -> Verdict:
         lost=len(sent - stored - kept),
         duplicated=0,
         faults=1,
-        least_sent=options.readings + 1,
+        least_sent=options.readings + options.burst + 1,
         least_faults=1,
+        flaws=_flaws(shares),
         extra={
             "on_disk": len(sent & kept),
             "came_while_server_hung": len(taken),
+            "came_at_stop": len(at_stop),
             "stop_s": round(stop_s, 2),
-            "stop_s_without": round(stop_without_s, 2),
+            "own_share_s": round(sum(shares.values()), 3),
         },
     )
+
+
+def _shares(log: Path) -> dict[str, float]:
+    """Return for how many seconds the integration was busy at each event of the stop."""
+    return {event: float(took_s) for event, took_s in _TOOK.findall(log.read_text())}
+
+
+def _flaws(shares: dict[str, float]) -> list[str]:
+    """Return what is wrong with how long it was busy."""
+    if missing := _EVENTS - shares.keys():
+        return [f"The log does not say how long {event} took." for event in missing]
+    if (share_s := sum(shares.values())) > _MAX_SHARE_S:
+        return [f"The integration's own share of the stop was {share_s:.3f} s."]
+    return []
+
+
+def _add_burst(home: Home, changes: int) -> Path:
+    """Let states change just as Home Assistant stops; return the log that says which."""
+    log = home.logs / "burst.jsonl"
+    settings = {"entity_ids": _ENTITY_IDS, "changes": changes, "log": str(log)}
+    # JSON is YAML too.
+    home.add_integration(Path(burst.__file__).parent, json.dumps(settings))
+    return log
 
 
 def _waiting(count: int) -> list[Change]:
@@ -124,7 +167,7 @@ async def _drive_and_stop(home: Home, folder: Path) -> tuple[tuple[Change, ...],
     """Change states while the server hangs; return them, and how long the stop took."""
     order, log = folder / "order.json", folder / "driver.jsonl"
     Order(home.url, home.token, _ENTITY_IDS, _RATE_HZ).write(order)
-    async with home.life("stopped") as life:
+    async with home.life(_LIFE) as life:
         await wait_until_mirroring(life)
         drive = ["-m", "proofs.driver", str(order), str(log)]
         async with running(drive, folder / "driver.log") as driver:
@@ -147,21 +190,6 @@ async def _until_taken(log: Path) -> None:
             return
         await asyncio.sleep(_LOOK_EVERY_S)
     raise StartError("Home Assistant took no changes in time")
-
-
-async def _stop_without(home: Home) -> float:
-    """Return how long a stop takes after the integration was disabled."""
-    async with home.life("disabled") as life:
-        await wait_until_mirroring(life)
-        entries = await life.api.get(
-            "/api/config/config_entries/entry?domain=sensorvision"
-        )
-        await life.api.command(
-            "config_entries/disable",
-            entry_id=entries[0]["entry_id"],
-            disabled_by="user",
-        )
-        return await _stop(life)
 
 
 async def _stop(life: Life) -> float:

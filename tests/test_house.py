@@ -127,6 +127,7 @@ def test_translation_is_pure(pure: str) -> None:
         "resolver",
         "routes",
         "selection",
+        "stopping",
         "stored_times",
         "telling",
         "tokens",

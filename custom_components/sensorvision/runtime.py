@@ -1,5 +1,6 @@
 """Hold together what a config entry runs: mirrors, outbox and delivery."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 import time
@@ -9,16 +10,8 @@ from homeassistant.config_entries import (
     ConfigEntry,
     ConfigEntryState,
 )
-from homeassistant.const import (
-    CONF_URL,
-    EVENT_HOMEASSISTANT_FINAL_WRITE,
-    EVENT_HOMEASSISTANT_STOP,
-)
-from homeassistant.core import (
-    Event,
-    HomeAssistant,
-    callback,
-)
+from homeassistant.const import CONF_URL
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import Store
@@ -49,6 +42,7 @@ from .registration import Registration
 from .removal import Removal, withdraw
 from .resolver import Resolver
 from .routes import Route
+from .stopping import follow_stop
 from .stored_times import StoredTimes
 from .tokens import Tokens, load_tokens
 
@@ -201,15 +195,7 @@ class Runtime:
         self._entry.async_on_unload(
             async_track_time_interval(self._hass, self._mark_captured, _MARK_EVERY)
         )
-        self._entry.async_on_unload(
-            self._hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._write_down)
-        )
-        # Home Assistant unloads no entry when it stops.
-        self._entry.async_on_unload(
-            self._hass.bus.async_listen(
-                EVENT_HOMEASSISTANT_FINAL_WRITE, self._shut_down
-            )
-        )
+        follow_stop(self._hass, self._entry, self._write_down, self._shut_down)
 
     async def stop(self) -> None:
         """Let go of everything that runs."""
@@ -219,21 +205,20 @@ class Runtime:
         await self._store.async_save(self._names.as_stored())
         await self._ledger.save()
 
-    async def _write_down(self, _event: Event) -> None:
+    async def _write_down(self) -> None:
         """Bring to disk what waits, early, so that little is left to the final write."""
-        for route in self.routes:
-            await route.outbox.commit()
+        await asyncio.gather(*(route.outbox.commit() for route in self.routes))
 
-    async def _shut_down(self, _event: Event | None = None) -> None:
+    async def _shut_down(self) -> None:
         """Capture and send nothing any more; what waits is on disk then."""
         self.backfill.stop()
         # What its mirrors have held back is taken, or it would never be sent.
         self._resolver.stop()
         self._is_shut_down = True
-        for route in self.routes:
-            if self.is_mirroring:
+        if self.is_mirroring:
+            for route in self.routes:
                 route.outbox.mark_captured(time.time())
-            await route.close()
+        await asyncio.gather(*(route.close() for route in self.routes))
         await self.backfill.save()
 
     @callback

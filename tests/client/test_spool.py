@@ -211,6 +211,26 @@ async def test_process_that_starts_on_a_full_disk_hands_out_what_there_is(
             assert await values(outbox) == [1001]
 
 
+@pytest.mark.parametrize("pages", range(0, 12, 2))
+async def test_what_could_not_be_removed_from_a_full_disk_is_in_doubt_after_a_restart(
+    tmp_path: Path, pages: int
+) -> None:
+    """However little there is room for: the server has it already."""
+    path = tmp_path / "outbox"
+    await filled(path, 2000)
+    async with opened(path) as outbox:
+        batch = await _taken(outbox, 1500)
+        log_bytes = path.with_name("outbox-wal").stat().st_size
+        with files_limited_to(log_bytes + pages * 4200):
+            await outbox.confirm(batch)
+            await outbox.close()
+    async with opened(path) as outbox:
+        left = await _taken(outbox, 2000)
+        again = [entry for entry in left.entries if entry in batch.entries]
+        assert again
+        assert outbox.doubtful(left) >= len(again)
+
+
 async def test_memory_is_bounded_while_nothing_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,6 +472,19 @@ async def test_what_comes_after_the_end_is_not_waited_for(tmp_path: Path) -> Non
         outbox.append(readings(1, 2))
     await outbox.close()
     assert await values_in(tmp_path / "outbox") == [1, 2]
+
+
+def test_outbox_in_memory_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use() -> None:
+        async with opened(None) as outbox:
+            outbox.append(readings(1, 2))
+            await outbox.commit()
+
+    monkeypatch.chdir(tmp_path)
+    asyncio.run(use())
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_memory_alone_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

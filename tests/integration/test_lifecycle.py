@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 import logging
+import re
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
@@ -197,6 +198,29 @@ async def test_stopping_home_assistant_writes_the_names(
     assert not _ours(hass)["tasks"]
     names = hass_storage[f"{DOMAIN}.{entry.entry_id}.names"]["data"]
     assert list(names["devices"].values()) == ["home.tank"]
+
+
+async def test_log_says_what_each_stage_of_the_stop_took(
+    hass: HomeAssistant,
+    set_up: SetUp,
+    house: House,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who asks why a stop takes long finds the integration's share there."""
+    caplog.set_level(logging.DEBUG, "custom_components.sensorvision.stopping")
+    house.entity("sensor.tank", "70")
+    await set_up(mirror(entity_id=["sensor.tank"]))
+    await hass.async_stop(force=True)
+    took = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "custom_components.sensorvision.stopping"
+    ]
+    assert [line.split()[0] for line in took] == [
+        "homeassistant_stop",
+        "homeassistant_final_write",
+    ]
+    assert all(re.fullmatch(r"\w+ took \d+\.\d{3} s", line) for line in took)
 
 
 async def test_names_are_written_once_they_are_given_and_not_again(

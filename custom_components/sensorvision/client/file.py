@@ -57,7 +57,8 @@ class File:
         """Close the file, for good."""
         journal, self._journal = self._journal, None
         if journal:
-            await self._run(journal.close)
+            # What could not be written last may be in doubt at the next start.
+            await self._run(journal.abandon if self.problem else journal.close)
         # There is nothing left that it could be waited for.
         self._thread.shutdown()
 

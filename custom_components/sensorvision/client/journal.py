@@ -142,6 +142,10 @@ class Journal:
         self._note_use(is_at_work=False)
         self._db.close()
 
+    def abandon(self) -> None:
+        """Close the file as a crash would: what was to be removed may still be in it."""
+        self._db.close()
+
     def _note_use(self, *, is_at_work: bool) -> None:
         """Note whether the file is in use, unless there is no room for that."""
         with suppress(sqlite3.DatabaseError), self._transaction():
