@@ -115,7 +115,8 @@ async def _prove(
             sent = _points(crew.changes()[0])
 
             def arrived() -> int:
-                return len(_stored(sensorvision.database)) + len(read_received(log))
+                stored, received = _stored(sensorvision.database), read_received(log)
+                return len(set(stored)) + len(set(received))
 
             await _settle(arrived, 2 * len(sent))
         stand = await crew.end()
@@ -138,14 +139,16 @@ async def _fail_over(
     Raises:
         StartError: nothing was published.
     """
-    if (
-        await crew.until(lambda report: report.delivered > 0, _START_TIMEOUT_S)
-    ) is None:
+    begun = await crew.until(lambda report: report.delivered > 0, _START_TIMEOUT_S)
+    if begun is None:
         raise StartError("The cluster acknowledges nothing")
     await crew.run_on(seconds)
     queue = await cluster.queue_of(CLIENT_ID, _SURVIVOR)
     acknowledged = len(tap.acknowledged)
-    console.print(f"Killing {_KILLED} while this waits for the subscriber: {queue}")
+    if queue:
+        console.print(
+            f"{queue.messages} messages wait on {queue.node}. Killing {_KILLED}"
+        )
     await cluster.kill(_KILLED)
     tap.broker_port = cluster.ports[_SURVIVOR]
     killed_at_us = time.time_ns() // 1000

@@ -209,9 +209,11 @@ class Cluster:
             async with asyncio.timeout(_START_TIMEOUT_S + _CALL_TIMEOUT_S):
                 output, error = await process.communicate()
         except TimeoutError:
-            process.kill()
-            await process.wait()
             raise StartError(f"{command} {arguments} took too long") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         if process.returncode:
             raise StartError(f"{command} {arguments} failed: {error.decode()}")
         return output.decode()
