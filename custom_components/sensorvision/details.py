@@ -1,7 +1,7 @@
 """Collect what Home Assistant knows of the devices and variables that it sends to."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, TypedDict, cast
+from typing import Any, NamedTuple, TypedDict, cast
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import (
@@ -13,7 +13,7 @@ from homeassistant.helpers import (
 from .client.management_protocol import MAX_CHARS, MAX_DECIMAL_PLACES
 from .mirror import Mirror
 from .names import Described, Given, Names
-from .selection import describe
+from .selection import Formation, describe
 
 
 class DeviceDetails(TypedDict, total=False):
@@ -31,6 +31,18 @@ class VariableDetails(TypedDict, total=False):
     display_name: str
     unit: str
     decimal_places: int
+
+
+class Following(NamedTuple):
+    """What a mirror follows at one time.
+
+    Attributes:
+        entity_ids: the entities.
+        formation: which device each belongs to.
+    """
+
+    entity_ids: frozenset[str]
+    formation: Formation
 
 
 class Knowledge:
@@ -70,6 +82,29 @@ class Knowledge:
         return {mirror_id for mirror_id, _, _ in self._followed(device_id)}
 
     @callback
+    def following(self, mirror_ids: Collection[str]) -> dict[str, Following]:
+        """Return what those of some mirrors follow that run now."""
+        return {
+            mirror_id: Following(mirror.entity_ids, mirror.formation)
+            for mirror_id, mirror in self._mirrors.items()
+            if mirror_id in mirror_ids
+        }
+
+    def users(
+        self, device_id: str, mirrors: Mapping[str, Following]
+    ) -> Iterator[set[str]]:
+        """Yield for each name in a device which of some mirrors send to it.
+
+        A device may have very many names: whoever asks may pause after each.
+        """
+        for entity_id, given in self._given_in(device_id):
+            yield {
+                mirror_id
+                for mirror_id, mirror in mirrors.items()
+                if _follows(mirror, entity_id, given)
+            }
+
+    @callback
     def device(self, device_id: str) -> DeviceDetails:
         """Return what is known of a device, nothing if no mirror sends to it."""
         described = (
@@ -103,19 +138,21 @@ class Knowledge:
 
     def _followed(self, device_id: str) -> Iterator[tuple[str, str, Given]]:
         """Yield mirror, entity and name of what is sent to a device."""
+        for entity_id, given in self._given_in(device_id):
+            for mirror_id, mirror in self._mirrors.items():
+                if _follows(mirror, entity_id, given):
+                    yield mirror_id, entity_id, given
+
+    def _given_in(self, device_id: str) -> Iterator[tuple[str, Given]]:
+        """Yield each entity that has a name in a device, with that name."""
         for key in self._keys_by_device().get(device_id, ()):
             given = self._names.given(key)
             if given is None:
                 # Its entity has been registered since, and has another key.
                 self._names_indexed = 0
                 continue
-            entity_id = self._entity_id(given.key)
-            if entity_id is None:
-                continue
-            for mirror_id, mirror in self._mirrors.items():
-                is_followed = entity_id in mirror.entity_ids
-                if is_followed and mirror.formation.may_give(given.group):
-                    yield mirror_id, entity_id, given
+            if entity_id := self._entity_id(given.key):
+                yield entity_id, given
 
     def _entity_id(self, key: str) -> str | None:
         """Return the entity that has this key, if there still is one."""
@@ -123,6 +160,11 @@ class Knowledge:
             return key
         entry = self._entities.get_entry(key)
         return entry.entity_id if entry else None
+
+
+def _follows(mirror: Following | Mirror, entity_id: str, given: Given) -> bool:
+    """Tell whether a mirror sends what an entity was given a name for."""
+    return entity_id in mirror.entity_ids and mirror.formation.may_give(given.group)
 
 
 def _device_details(hass: HomeAssistant, entities: list[Described]) -> DeviceDetails:

@@ -1,6 +1,8 @@
 """Offer to delete the server's devices of a mirror that was removed."""
 
-from collections.abc import Callable, Collection, Iterable
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -11,14 +13,20 @@ from .client.delivery import Status
 from .client.outbox import Outbox
 from .client.user_protocol import is_unknown_device
 from .const import CONF_PREFIX, DOMAIN, SUBENTRY_TYPE_MIRROR
-from .details import Knowledge
+from .details import Following, Knowledge
 from .ledger import Ledger
 
 ISSUE_MIRROR_REMOVED = "mirror_removed"
 
+_NAMES_AT_ONCE = 500
+
 
 class Removal:
-    """The server's devices of the mirrors that are removed from one config entry."""
+    """The server's devices of the mirrors that are removed from one config entry.
+
+    Which ones these are is found out in slices that hold nobody up: a mirror may have
+    given thousands of names.
+    """
 
     def __init__(
         self,
@@ -34,18 +42,20 @@ class Removal:
         self._knowledge = knowledge
         self._ledger = ledger
         self._outboxes = outboxes
+        self._work: deque[Iterator[None]] = deque()
+        self._task: asyncio.Task[None] | None = None
 
     @callback
     def note(self) -> None:
-        """Remember the mirrors, and what those send to that are about to be let go of."""
+        """Remember the mirrors, and what those follow that are about to be let go of."""
         titles = {
             subentry.subentry_id: subentry.title
             for subentry in self._entry.get_subentries_of_type(SUBENTRY_TYPE_MIRROR)
         }
         self._ledger.note_mirrors(titles)
-        if self._ledger.removed(titles):
-            for device_id in self._knowledge.device_ids():
-                self._ledger.note_uses(device_id, self._knowledge.mirrors_of(device_id))
+        gone = self._knowledge.following(self._ledger.removed(titles))
+        if gone:
+            self._begin(self._note_uses(gone))
 
     @callback
     def offer(self, status: Status) -> None:
@@ -54,20 +64,71 @@ class Removal:
         Nothing is offered that another mirror sends to, or that the credential can't
         delete. What it can do must be known first.
         """
-        removed = self._ledger.removed(self._entry.subentries)
-        if not removed or not status.capabilities:
+        mirror_ids = self._ledger.removed(self._entry.subentries)
+        if not mirror_ids or not status.capabilities:
             return
-        prefix = f"{self._entry.data[CONF_PREFIX]}."
-        for mirror_id in removed:
-            title, devices = self._ledger.take_mirror(mirror_id)
-            left = sorted(
-                device_id
-                for device_id in devices
-                if device_id.startswith(prefix)
-                and not self._knowledge.mirrors_of(device_id)
+        left = self._knowledge.following(self._entry.subentries)
+        can_delete = status.capabilities.create_devices
+        self._begin(self._offer(mirror_ids, left, can_delete=can_delete))
+
+    @callback
+    def finish(self) -> None:
+        """Find out at once what is not known yet: later nobody knows it any more."""
+        while self._work:
+            self._step()
+
+    def _begin(self, work: Iterator[None]) -> None:
+        """Do work once everything is done that was begun before."""
+        self._work.append(work)
+        if self._task is None or self._task.done():
+            self._task = self._entry.async_create_task(
+                self._hass, self._work_off(), f"{DOMAIN} removal", eager_start=False
             )
-            if left and status.capabilities.create_devices:
-                self._create_issue(mirror_id, title, left)
+
+    async def _work_off(self) -> None:
+        while self._work:
+            for _ in range(_NAMES_AT_ONCE):
+                if self._work:
+                    self._step()
+            await asyncio.sleep(0)
+
+    def _step(self) -> None:
+        """Do the next step of what is to be done first."""
+        work = self._work[0]
+        for _ in work:
+            return
+        self._work.popleft()
+
+    def _note_uses(self, mirrors: Mapping[str, Following]) -> Iterator[None]:
+        """Remember what mirrors have sent to, a name at a time."""
+        for device_id in self._knowledge.device_ids():
+            for mirror_ids in self._knowledge.users(device_id, mirrors):
+                if mirror_ids:
+                    self._ledger.note_uses(device_id, mirror_ids)
+                yield
+        self._ledger.save_soon()
+
+    def _offer(
+        self,
+        mirror_ids: Collection[str],
+        left: Mapping[str, Following],
+        *,
+        can_delete: bool,
+    ) -> Iterator[None]:
+        """Offer what those mirrors do not send to that are left, a name at a time."""
+        prefix = f"{self._entry.data[CONF_PREFIX]}."
+        for mirror_id in self._ledger.removed(self._entry.subentries) & set(mirror_ids):
+            title, devices = self._ledger.take_mirror(mirror_id)
+            unused = []
+            for device_id in sorted(devices):
+                is_used = False
+                for users in self._knowledge.users(device_id, left):
+                    is_used |= bool(users)
+                    yield
+                if device_id.startswith(prefix) and not is_used:
+                    unused.append(device_id)
+            if unused and can_delete:
+                self._create_issue(mirror_id, title, unused)
         self._ledger.save_soon()
 
     async def delete(

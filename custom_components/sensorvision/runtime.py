@@ -202,12 +202,14 @@ class Runtime:
         self.registration.stop()
         await self._shut_down()
         self._problems.clear()
+        self._removal.finish()
         await self._store.async_save(self._names.as_stored())
         await self._ledger.save()
 
     async def _write_down(self) -> None:
         """Bring to disk what waits, early, so that little is left to the final write."""
         await asyncio.gather(*(route.outbox.commit() for route in self.routes))
+        self._removal.finish()
 
     async def _shut_down(self) -> None:
         """Capture and send nothing any more; what waits is on disk then."""

@@ -1,5 +1,6 @@
 """A removed mirror's devices stay on the server, unless a person wants them deleted."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -342,6 +343,54 @@ async def test_mirror_that_is_removed_while_the_entry_is_off_is_noticed(
     assert await hass.config_entries.async_setup(waters.entry_id)
     await until(lambda: _issues(hass))
     assert _offered(hass) == [("Tanks", ["home.tub"])]
+
+
+async def test_loop_gets_its_turn_while_the_devices_of_a_mirror_are_found(
+    hass: HomeAssistant, waters: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two mirrors that are removed at once are told apart all the same."""
+    monkeypatch.setattr("custom_components.sensorvision.removal._NAMES_AT_ONCE", 1)
+    _remove_mirror(hass, waters, "Tanks")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not _issues(hass)
+    _remove_mirror(hass, waters, "Wells")
+    await until(lambda: len(_issues(hass)) == 2)
+    assert sorted(_offered(hass)) == [
+        ("Tanks", ["home.tub"]),
+        ("Wells", ["home.tank", "home.well"]),
+    ]
+
+
+@pytest.mark.parametrize("stage", ["unload", "stop"])
+async def test_what_a_removed_mirror_sent_to_is_known_although_the_entry_ends_at_once(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    hass_storage: dict[str, Any],
+    stage: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the server is away, the registration has noted none of it."""
+    # So busy is the loop that nothing is found until then.
+    monkeypatch.setattr("custom_components.sensorvision.removal._NAMES_AT_ONCE", 0)
+    sandbox.faults.set("http_503")
+    house.entity("sensor.tank", "1")
+    entry = await set_up(mirror("Tanks", entity_id=["sensor.tank"]), **ALICE)
+    await until(lambda: len(entry.runtime_data.outbox) == 1)
+    _remove_mirror(hass, entry, "Tanks")
+    if stage == "stop":
+        hass.bus.async_fire("homeassistant_stop")
+        await hass.async_block_till_done()
+        hass.bus.async_fire("homeassistant_final_write")
+        await hass.async_block_till_done()
+    else:
+        assert await hass.config_entries.async_unload(entry.entry_id)
+    kept = hass_storage[f"{DOMAIN}.{entry.entry_id}.ledger"]["data"]
+    [title] = kept["mirrors"].values()
+    assert title == "Tanks"
+    assert [*kept["mirrors"]] == kept["devices"]["home.tank"]["mirrors"]
 
 
 async def test_device_of_a_mirror_is_offered_although_its_entities_go_on_elsewhere(
