@@ -131,6 +131,7 @@ def test_translation_is_pure(pure: str) -> None:
         "stored_times",
         "telling",
         "tokens",
+        "ways",
     ],
 )
 def test_nothing_points_back_at_the_runtime(low: str) -> None:

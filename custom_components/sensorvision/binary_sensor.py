@@ -29,7 +29,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add a connectivity sensor for the server and for each broker."""
-    for route in entry.runtime_data.routes:
+    for route in entry.runtime_data.ways:
         async_add_entities(
             [ConnectedBinarySensor(entry, _CONNECTED, route)],
             config_subentry_id=route.broker_id,

@@ -65,7 +65,7 @@ async def async_get_config_entry_diagnostics(
     tokens: list[str] = []
     if entry.state is ConfigEntryState.LOADED:
         found |= _running(entry, entry.runtime_data)
-        outboxes = entry.runtime_data.outboxes
+        outboxes = entry.runtime_data.ways.outboxes
         found["refused_readings"] = await refused_readings(outboxes)
         tokens = entry.runtime_data.tokens.secrets()
     secrets = tokens + _secrets(entry.data, _SHOWN | {CONF_USERNAME})
@@ -96,7 +96,7 @@ def _running(entry: SensorVisionConfigEntry, runtime: Runtime) -> dict[str, Any]
             if subentry_id in entry.subentries
         ],
         "names": runtime.stored_names(),
-        "brokers": list(map(_broker, runtime.brokers.routes.values())),
+        "brokers": list(map(_broker, runtime.ways.brokers.routes.values())),
     }
 
 

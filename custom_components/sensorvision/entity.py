@@ -31,7 +31,7 @@ class SensorVisionEntity(Entity):
         """Belong to the service that the config entry stands for, or to a broker's."""
         self.entity_description = description
         self._runtime = entry.runtime_data
-        self._route = route or self._runtime.http
+        self._route = route or self._runtime.ways.http
         identifier = identifier_of(entry, self._route.broker)
         self._attr_unique_id = f"{identifier[1]}_{description.key}"
         self._attr_device_info = DeviceInfo(identifiers={identifier})

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+import time
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -95,6 +96,12 @@ class Route:
         """Let readings wait for their turn."""
         self.outbox.append(readings)
         self._delivery.notify()
+
+    @callback
+    def capture(self, readings: Iterable[Reading]) -> None:
+        """Let readings wait that are true now: nothing is missing until then."""
+        self.accept(readings)
+        self.outbox.mark_captured(time.time())
 
     @callback
     def flush(self) -> None:

@@ -1,9 +1,7 @@
 """Hold together what a config entry runs: mirrors, outbox and delivery."""
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-import time
 
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
@@ -24,7 +22,7 @@ from .client.delivery import Pace, Status
 from .client.exceptions import raise_for
 from .client.limits import Limits
 from .client.mqtt import Broker
-from .client.outbox import CompleteOutbox, Outbox
+from .client.outbox import CompleteOutbox
 from .client.readings import Reading
 from .client.rows import Recalled
 from .connection import connection_of
@@ -41,10 +39,10 @@ from .problems import Problems
 from .registration import Registration
 from .removal import Removal, withdraw
 from .resolver import Resolver
-from .routes import Route
 from .stopping import follow_stop
 from .stored_times import StoredTimes
 from .tokens import Tokens, load_tokens
+from .ways import Ways
 
 type SensorVisionConfigEntry = ConfigEntry[Runtime]
 
@@ -66,8 +64,7 @@ class Runtime:
     is wrong shows in its entities and in repair issues.
 
     Attributes:
-        http: the way to the server over its HTTP.
-        brokers: the ways over brokers.
+        ways: those to the server, each with what waits on it.
         registration: what brings names and places to the server.
         tokens: those of the devices that are known.
         backfill: what sends what was true before, or meanwhile.
@@ -99,9 +96,14 @@ class Runtime:
         knowledge = Knowledge(hass, self._names, self._resolver.mirrors)
         self._ledger = ledger
         self.registration = Registration(
-            hass, entry, knowledge, ledger, pace, lambda: list(self.brokers.statuses())
+            hass,
+            entry,
+            knowledge,
+            ledger,
+            pace,
+            lambda: list(self.ways.brokers.statuses()),
         )
-        self.http = HttpRoute(
+        http = HttpRoute(
             hass,
             entry,
             outboxes.own,
@@ -111,30 +113,35 @@ class Runtime:
             on_replayed=self._replayed,
         )
         self.tokens = tokens
-        self.brokers = Brokers(
-            hass,
-            entry,
-            brokers,
-            outboxes.of_brokers,
-            tokens,
-            self._problems,
-            pace,
-            client=lambda: self.http.client,
-            details_of_new=self.registration.details_of_new,
-            on_change=self._broker_changed,
-            on_replayed=self._replayed,
+        self.ways = Ways(
+            http,
+            Brokers(
+                hass,
+                entry,
+                brokers,
+                outboxes.of_brokers,
+                tokens,
+                self._problems,
+                pace,
+                client=lambda: http.client,
+                details_of_new=self.registration.details_of_new,
+                on_change=self._broker_changed,
+                on_replayed=self._replayed,
+            ),
         )
-        self._removal = Removal(hass, entry, knowledge, ledger, lambda: self.outboxes)
+        self._removal = Removal(
+            hass, entry, knowledge, ledger, lambda: self.ways.outboxes
+        )
         self.backfill = Backfill(
             hass,
             entry,
             self._resolver.mirrors,
             self._names,
-            self._route,
-            StoredTimes(lambda: self.http.client, pace),
+            self.ways.over,
+            StoredTimes(lambda: http.client, pace),
             stored_jobs,
             accept=self._accept_past,
-            on_change=self.http.tell,
+            on_change=http.tell,
         )
         self._connection = connection_of(entry.data)
         self._is_shut_down = False
@@ -146,29 +153,19 @@ class Runtime:
         return self._resolver.mirrors
 
     @property
-    def routes(self) -> list[Route]:
-        """Return all ways to the server."""
-        return [self.http, *self.brokers.routes.values()]
-
-    @property
-    def outboxes(self) -> list[Outbox]:
-        """Return what waits on all ways."""
-        return [route.outbox for route in self.routes]
-
-    @property
     def outbox(self) -> EntryOutbox:
         """Return what waits to be delivered over HTTP."""
-        return self.http.outbox
+        return self.ways.http.outbox
 
     @property
     def status(self) -> Status:
         """Return what became of the readings that are delivered over HTTP."""
-        return self.http.status
+        return self.ways.http.status
 
     @property
     def figures(self) -> Figures:
         """Return the same in figures."""
-        return self.http.figures
+        return self.ways.http.figures
 
     def stored_names(self) -> StoredNames:
         """Return the names that were given."""
@@ -181,14 +178,12 @@ class Runtime:
     @callback
     def start(self) -> None:
         """Follow the mirrors and deliver, and fill what is missing."""
-        captured_until = {
-            route.broker_id: route.outbox.captured_until for route in self.routes
-        }
+        captured_until = self.ways.captured_until()
         if self.is_mirroring:
-            self._start_routes()
+            self.ways.start()
         self._resolver.start()
         self._removal.note()
-        self.brokers.show_missing()
+        self.ways.brokers.show_missing()
         if self.is_mirroring:
             self.backfill.start()
             self.backfill.fill_gaps(captured_until)
@@ -208,7 +203,7 @@ class Runtime:
 
     async def _write_down(self) -> None:
         """Bring to disk what waits, early, so that little is left to the final write."""
-        await asyncio.gather(*(route.outbox.commit() for route in self.routes))
+        await self.ways.write_down()
         self._removal.finish()
 
     async def _shut_down(self) -> None:
@@ -218,9 +213,8 @@ class Runtime:
         self._resolver.stop()
         self._is_shut_down = True
         if self.is_mirroring:
-            for route in self.routes:
-                route.outbox.mark_captured(time.time())
-        await asyncio.gather(*(route.close() for route in self.routes))
+            self.ways.mark_captured()
+        await self.ways.close()
         await self.backfill.save()
 
     @callback
@@ -228,7 +222,7 @@ class Runtime:
         """Take over changed mirrors, a changed connection or changed options."""
         # Before those that were removed are let go of.
         self._removal.note()
-        if self.brokers.are_others():
+        if self.ways.brokers.are_others():
             # They have devices and files of their own.
             self._hass.config_entries.async_schedule_reload(self._entry.entry_id)
             return
@@ -239,16 +233,14 @@ class Runtime:
         if (limits := limits_of(self._entry.options)) != self.outbox.limits:
             self._entry.async_create_task(self._hass, self._limit(limits))
         self._resolver.resolve()
-        self.brokers.show_missing()
+        self.ways.brokers.show_missing()
         self.backfill.mirrors_changed()
         self._removal.offer(self.status)
 
     async def _limit(self, limits: Limits) -> None:
         """Hold the outboxes to other limits, and show what that has cost."""
-        for route in self.routes:
-            await route.outbox.limit(limits)
-            route.tell()
-        self._problems.show_routes(self.routes)
+        await self.ways.limit(limits)
+        self._problems.show_routes(self.ways)
 
     @callback
     def reconnect(self) -> None:
@@ -267,10 +259,11 @@ class Runtime:
             self.backfill.server_changed()
         register_devices(self._hass, self._entry)
         self.registration.stop()
-        self.http.stop()
-        self.http.connect(status)
+        http = self.ways.http
+        http.stop()
+        http.connect(status)
         if self.is_mirroring:
-            self.http.start()
+            http.start()
 
     @callback
     def flush(self) -> None:
@@ -280,8 +273,7 @@ class Runtime:
             ServiceValidationError: mirroring is switched off.
         """
         self._insist_on_mirroring()
-        self.http.flush()
-        self.brokers.flush()
+        self.ways.flush()
 
     async def retry_refused(
         self, device_id: str | None = None, variable: str | None = None
@@ -296,13 +288,9 @@ class Runtime:
             ServiceValidationError: mirroring is switched off.
         """
         self._insist_on_mirroring()
-        waiting = superseded = 0
-        for route in self.routes:
-            recalled = await route.retry_refused(device_id, variable)
-            waiting += recalled.waiting
-            superseded += recalled.superseded
+        recalled = await self.ways.retry_refused(device_id, variable)
         self._status_changed()
-        return Recalled(waiting, superseded)
+        return recalled
 
     async def send(self, device_id: str, variables: Mapping[str, int | float]) -> None:
         """Store numbers as true now, past the outbox; see the client's `send_data`.
@@ -312,7 +300,7 @@ class Runtime:
             SensorVisionError: they were not stored.
         """
         self._insist_on_mirroring()
-        await self.http.client.send_data(device_id, variables)
+        await self.ways.http.client.send_data(device_id, variables)
 
     async def send_past(
         self, device_id: str, variables: Mapping[str, int | float], time: datetime
@@ -325,14 +313,14 @@ class Runtime:
             SensorVisionError: they were not stored.
         """
         self._insist_on_mirroring()
-        [result] = await self.http.client.send_batch(
+        [result] = await self.ways.http.client.send_batch(
             [Sample(device_id, variables, time)]
         )
         raise_for(result.answer)
 
     async def delete_devices(self, device_ids: Collection[str]) -> dict[str, str]:
         """Delete the server's devices of a removed mirror; see `Removal.delete`."""
-        left = await self._removal.delete(self.http.client, device_ids)
+        left = await self._removal.delete(self.ways.http.client, device_ids)
         await self.tokens.forget(set(device_ids) - left.keys())
         await self._store.async_save(self._names.as_stored())
         return left
@@ -355,10 +343,6 @@ class Runtime:
         """Capture and send nothing any more; what waits goes on waiting."""
         self._store_option(CONF_MIRRORING, False)
 
-    def _start_routes(self) -> None:
-        for route in self.routes:
-            route.start()
-
     def _store_option(self, key: str, value: object) -> None:
         """Keep it over a restart; the entry then says so to everybody."""
         self._hass.config_entries.async_update_entry(
@@ -369,7 +353,7 @@ class Runtime:
         """Begin or cease to capture and to send."""
         self.is_mirroring = is_mirroring(self._entry)
         if self.is_mirroring:
-            self._start_routes()
+            self.ways.start()
             for mirror in self.mirrors.values():
                 # What it then follows anew it sends as it is now.
                 mirror.stop()
@@ -377,31 +361,22 @@ class Runtime:
         else:
             self.backfill.stop()
             self.registration.stop()
-            for route in self.routes:
-                route.stop()
-                route.status.is_connected = None
-        for route in self.routes:
-            route.tell()
+            self.ways.stop()
+        self.ways.tell()
 
     @callback
     def _accept(self, readings: Iterable[Reading], broker_id: str | None) -> None:
         if not self.is_mirroring or self._is_shut_down:
             return
-        route = self._route(broker_id)
-        route.accept(readings)
-        route.outbox.mark_captured(time.time())
+        self.ways.over(broker_id).capture(readings)
         self._keep_names(self._names.take_unit_changes())
 
     @callback
     def _accept_past(self, readings: Iterable[Reading], broker_id: str | None) -> None:
         """Take readings of the past, in which units were what they are no more."""
-        self._route(broker_id).accept(readings)
+        self.ways.over(broker_id).accept(readings)
         self._names.take_unit_changes()
         self._keep_names([])
-
-    def _route(self, broker_id: str | None) -> Route:
-        """Return the way over a broker, or over HTTP if there is no such broker."""
-        return self.brokers.routes.get(broker_id or "", self.http)
 
     def _keep_names(self, unit_changes: list[UnitChange]) -> None:
         """Keep on disk what new names there are, and show what they are for."""
@@ -413,9 +388,8 @@ class Runtime:
     async def _mark_captured(self, _now: datetime) -> None:
         """Note of a quiet house, too, that nothing is missing up to now."""
         if self.is_mirroring and not self._is_shut_down:
-            for route in self.routes:
-                route.outbox.mark_captured(time.time())
-                await route.outbox.commit()
+            self.ways.mark_captured()
+            await self.ways.write_down()
 
     @callback
     def _replayed(self, _device_ids: frozenset[str]) -> None:
@@ -430,16 +404,16 @@ class Runtime:
         elif self.status.is_connected:
             self._end_reauth()
         self._problems.show_delivery(self.status)
-        self._problems.show_routes(self.routes)
-        self.registration.status_changed(self.http.client, self.status)
+        self._problems.show_routes(self.ways)
+        self.registration.status_changed(self.ways.http.client, self.status)
         self._removal.offer(self.status)
         self.backfill.status_changed()
-        self.http.tell()
+        self.ways.http.tell()
 
     @callback
     def _broker_changed(self) -> None:
-        self._problems.show_routes(self.routes)
-        self.registration.status_changed(self.http.client, self.status)
+        self._problems.show_routes(self.ways)
+        self.registration.status_changed(self.ways.http.client, self.status)
         self.backfill.status_changed()
 
     def _end_reauth(self) -> None:

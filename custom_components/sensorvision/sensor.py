@@ -132,7 +132,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add a sensor for each figure of the server and of each broker."""
-    for route in entry.runtime_data.routes:
+    for route in entry.runtime_data.ways:
         throttles = {
             interval_s: Throttle(hass, entry, route, interval_s)
             for interval_s in (_INTERVAL_S, _SELDOM_S)

@@ -162,9 +162,9 @@ async def _status(call: ServiceCall) -> ServiceResponse:
         **figures,
         "backfill": runtime.backfill.as_shown(),
         "refused_readings": await refused_readings(
-            runtime.outboxes, _MAX_REFUSED_SHOWN
+            runtime.ways.outboxes, _MAX_REFUSED_SHOWN
         ),
-        "brokers": list(map(_broker_as_data, runtime.brokers.routes.values())),
+        "brokers": list(map(_broker_as_data, runtime.ways.brokers.routes.values())),
     }
 
 

@@ -37,9 +37,7 @@ async def _info(hass: HomeAssistant) -> dict[str, Any]:
         "servers": len(entries),
         "reachable": _reach_all(hass, entries),
         "waiting": sum(
-            len(route.outbox)
-            for entry in entries
-            for route in entry.runtime_data.routes
+            len(route.outbox) for entry in entries for route in entry.runtime_data.ways
         ),
         "last_delivered": _last_delivered(entries),
     }

@@ -66,7 +66,7 @@ class NeededTokenFlow(RepairsFlow):
             if not (runtime := self._runtime()):
                 return self.async_abort(reason="not_loaded")
             try:
-                await runtime.brokers.provisioning.rotate(self._device_id)
+                await runtime.ways.brokers.provisioning.rotate(self._device_id)
             except SensorVisionError as err:
                 errors["base"] = "not_rotated"
                 message = str(err)

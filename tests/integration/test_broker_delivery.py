@@ -78,7 +78,7 @@ def _tank(sandbox: Sandbox) -> list[tuple[float, float]]:
 
 
 def _route(entry: SensorVisionConfigEntry) -> Route:
-    return entry.runtime_data.brokers.routes[BROKER_ID]
+    return entry.runtime_data.ways.brokers.routes[BROKER_ID]
 
 
 async def _cut(line: Line, entry: SensorVisionConfigEntry) -> None:
@@ -175,7 +175,7 @@ async def test_removed_broker_leaves_what_waits_to_http(
         assert set(shown) <= set(_tank(sandbox))
     await hass.async_block_till_done()
     assert not outbox_path(hass, entry.entry_id, BROKER_ID).exists()
-    assert not entry.runtime_data.brokers.routes
+    assert not entry.runtime_data.ways.brokers.routes
     assert shown_issues(hass) == [
         ("broker_missing", {"entry": "127.0.0.1", "mirror": "All"})
     ]
@@ -342,7 +342,7 @@ async def test_reading_that_cannot_be_published_is_told_of_and_holds_nobody_up(
     [(key, shown)] = shown_issues(hass)
     assert (key, shown["entry"]) == ("reading_refused", "127.0.0.1 (Mosquitto)")
     assert route.figures.refused == 1
-    [refused] = await refused_readings(entry.runtime_data.outboxes)
+    [refused] = await refused_readings(entry.runtime_data.ways.outboxes)
     assert refused["device"] == "home/tank"
 
 

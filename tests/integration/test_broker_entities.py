@@ -142,7 +142,7 @@ async def test_status_lists_brokers_with_what_they_have_acknowledged(
 ) -> None:
     """Nothing of it counts as delivered."""
     entry = await set_up(broker(mosquitto.port), _TANK, **ALICE)
-    [route] = entry.runtime_data.brokers.routes.values()
+    [route] = entry.runtime_data.ways.brokers.routes.values()
 
     async def status() -> dict[str, Any]:
         response = await hass.services.async_call(
@@ -181,7 +181,7 @@ async def test_what_waits_for_brokers_counts_in_the_system_information(
     entry = await set_up(broker(free_port()), _TANK, **ALICE)
     assert await async_setup_component(hass, "system_health", {})
     await hass.async_block_till_done()
-    [route] = entry.runtime_data.brokers.routes.values()
+    [route] = entry.runtime_data.ways.brokers.routes.values()
     await until(lambda: len(route.outbox) == 1)
     info = await get_system_health_info(hass, DOMAIN)
     assert info["waiting"] == 1
@@ -203,7 +203,7 @@ async def test_diagnostics_show_brokers_without_a_secret(
         CONF_CLIENT_KEY: "-----a private key",
     }
     entry = await set_up(broker(mosquitto.port, **secret), _TANK, **ALICE)
-    [route] = entry.runtime_data.brokers.routes.values()
+    [route] = entry.runtime_data.ways.brokers.routes.values()
     await until(lambda: route.figures.delivered == 1)
     token = entry.runtime_data.tokens.of("home.tank")
     assert token

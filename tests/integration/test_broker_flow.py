@@ -150,7 +150,7 @@ async def test_broker_is_tried_and_saved_and_can_be_delivered_over(
     assert created["title"] == "Mosquitto"
     assert created["data"] == settings_of(mosquitto.port)
     await hass.async_block_till_done()
-    [route] = entry.runtime_data.brokers.routes.values()
+    [route] = entry.runtime_data.ways.brokers.routes.values()
     await until(lambda: route.status.is_connected)
 
 
@@ -320,7 +320,7 @@ async def test_own_authority_is_trusted_and_no_other(
         )
         assert created["type"] is FlowResultType.CREATE_ENTRY
         await hass.async_block_till_done()
-        [route] = entry.runtime_data.brokers.routes.values()
+        [route] = entry.runtime_data.ways.brokers.routes.values()
         await until(lambda: route.status.is_connected)
         form = await _open(hass, entry)
         created = await _enter(hass, form, given | {CONF_VERIFY_SSL: False})
@@ -364,7 +364,7 @@ async def test_client_certificate_opens_a_broker_that_wants_one(
         created = await _enter(hass, form, given | {CONF_CLIENT_KEY: certificates.key})
         assert created["type"] is FlowResultType.CREATE_ENTRY
         await hass.async_block_till_done()
-        [route] = entry.runtime_data.brokers.routes.values()
+        [route] = entry.runtime_data.ways.brokers.routes.values()
         await until(lambda: route.status.is_connected)
         assert await hass.async_add_executor_job(_pem_files) <= lying_about
         assert await hass.config_entries.async_unload(entry.entry_id)
@@ -424,6 +424,6 @@ async def test_broker_is_changed_and_keeps_the_secrets_that_are_left_empty(
         assert subentry.title == "Renamed"
         assert subentry.data == settings_of(strict.port, **BROKER_LOGIN)
         await hass.async_block_till_done()
-        [route] = entry.runtime_data.brokers.routes.values()
+        [route] = entry.runtime_data.ways.brokers.routes.values()
         await until(lambda: route.status.is_connected)
         assert await hass.config_entries.async_unload(entry.entry_id)

@@ -170,7 +170,7 @@ async def test_nothing_is_asked_where_tokens_are_given_or_not_wanted(
     menu = await _enter(hass, await _open(hass, entry), _MANY_DEVICES)
     created = await _save(hass, menu)
     assert created["type"] is FlowResultType.CREATE_ENTRY
-    [route] = entry.runtime_data.brokers.routes.values()
+    [route] = entry.runtime_data.ways.brokers.routes.values()
     await until(lambda: route.figures.delivered == 1)
 
 

@@ -119,7 +119,7 @@ async def test_existing_token_is_never_replaced_unasked_but_asked_for(
     entry = await set_up(broker(mosquitto.port), _TANK, **credential)
     await until(lambda: shown_issues(hass) == _NEEDED)
     assert _token(sandbox) == TANK_TOKEN
-    assert len(entry.runtime_data.brokers.routes[BROKER_ID].outbox) == 1
+    assert len(entry.runtime_data.ways.brokers.routes[BROKER_ID].outbox) == 1
     step_id, flow_id = await _open(hass, ask)
     if credential:
         assert step_id == "init"
@@ -211,7 +211,7 @@ async def test_token_is_obtained_once_the_server_is_back(
     sandbox.faults.set(fault)
     entry = await set_up(broker(mosquitto.port), _TANK, **ALICE)
     await until(lambda: entry.runtime_data.status.is_connected is False)
-    assert len(entry.runtime_data.brokers.routes[BROKER_ID].outbox) == 1
+    assert len(entry.runtime_data.ways.brokers.routes[BROKER_ID].outbox) == 1
     assert not shown_issues(hass)
     sandbox.faults.clear()
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [70])
@@ -231,7 +231,7 @@ async def test_device_that_somebody_makes_meanwhile_keeps_its_token(
     provisioning = Provisioning(
         entry,
         runtime.tokens,
-        client=lambda: runtime.http.client,
+        client=lambda: runtime.ways.http.client,
         details_of_new=somebody_makes,
         on_change=lambda: None,
         on_known=lambda: None,
@@ -246,7 +246,7 @@ async def test_token_that_nobody_waits_for_any_more_is_kept(
 ) -> None:
     """The server shows it only once; and that it fails is no error then."""
     entry = await set_up(**ALICE)
-    provisioning = entry.runtime_data.brokers.provisioning
+    provisioning = entry.runtime_data.ways.brokers.provisioning
     waiting = asyncio.ensure_future(provisioning.token_of("home.tank"))
     await asyncio.sleep(0)
     waiting.cancel()
