@@ -6,9 +6,11 @@ import datetime as dt
 import json
 import logging
 from pathlib import Path
+import socket
 import ssl
 import subprocess
 import sys
+from typing import Any
 
 import aiomqtt
 import pytest
@@ -25,6 +27,7 @@ from custom_components.sensorvision.client import (
     SensorVisionError,
     Timeouts,
     ValidationError,
+    mqtt,
 )
 from custom_components.sensorvision.client.mqtt import (
     Broker,
@@ -354,3 +357,22 @@ def test_client_works_without_the_library() -> None:
         check=True,
     )
     assert done.stdout == "AsyncSensorVisionClient\n"
+
+
+async def test_socket_that_is_closed_already_is_not_watched(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As the library asks for when a connection breaks in the thread that opens it."""
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    careful = mqtt._CarefulLoop(loop)
+    with socket.socket() as closed:
+        fd = closed.fileno()
+    loop.call_soon(careful.add_writer, fd, lambda: None)
+    loop.call_soon(careful.add_reader, -1, lambda: None)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert complaints == []
+    assert careful.time() == pytest.approx(loop.time(), abs=1)
+    assert caplog.records == []

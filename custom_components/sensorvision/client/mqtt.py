@@ -9,7 +9,7 @@ import json
 import logging
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, cast
 
 import aiomqtt
 
@@ -116,7 +116,7 @@ class Publisher:
         """
         await self.close()
         broker, listener = self.broker, _Listener()
-        client = aiomqtt.Client(
+        client: aiomqtt.Client = _Client(
             broker.host,
             broker.port,
             username=broker.username,
@@ -270,6 +270,38 @@ class Publisher:
         if cause is None or isinstance(cause, (socket.timeout, TimeoutError)):
             return self._late()
         return NetworkError(f"The connection to the broker {host} failed")
+
+
+class _Client(aiomqtt.Client):
+    """A client that bears a connection which breaks while a thread still opens it.
+
+    The library asks the event loop to watch a socket that its thread may have closed by
+    the time that the loop comes to it.
+    """
+
+    def __init__(self, hostname: str, port: int, **options: Any) -> None:  # noqa: ANN401 - the library's own
+        super().__init__(hostname, port, **options)
+        self._loop = cast("asyncio.AbstractEventLoop", _CarefulLoop(self._loop))
+
+
+class _CarefulLoop:
+    """An event loop that watches no socket that is closed already."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - it is a loop in all else
+        return getattr(self._loop, name)
+
+    def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
+        """Watch a socket for what comes, if it is open."""
+        with suppress(OSError, ValueError):
+            self._loop.add_reader(fd, callback)
+
+    def add_writer(self, fd: int, callback: Callable[[], None]) -> None:
+        """Watch a socket for room to write, if it is open."""
+        with suppress(OSError, ValueError):
+            self._loop.add_writer(fd, callback)
 
 
 class _Listener(logging.Handler):
