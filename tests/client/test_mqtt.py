@@ -376,3 +376,44 @@ async def test_socket_that_is_closed_already_is_not_watched(
     assert complaints == []
     assert careful.time() == pytest.approx(loop.time(), abs=1)
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "tls", "error", "said"),
+    [
+        (b"\x20\x02\x00\x03", None, NetworkError, "unavailable"),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            ssl.create_default_context(),
+            CertificateError,
+            "did not agree on TLS",
+        ),
+    ],
+    ids=["not now", "no TLS"],
+)
+async def test_what_else_answers_is_told_apart(
+    answer: bytes, tls: ssl.SSLContext | None, error: type[Exception], said: str
+) -> None:
+    """A broker that takes nobody now, and a server that speaks something else."""
+    callers: list[asyncio.StreamWriter] = []
+
+    async def respond(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        callers.append(writer)
+        await reader.read(1)
+        writer.write(answer)
+        await writer.drain()
+
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        publisher = Publisher(
+            Broker("127.0.0.1", "caller", port=port, tls=tls),
+            timeouts=Timeouts(connect_s=5),
+        )
+        with pytest.raises(error, match=said) as raised:
+            await publisher.connect()
+        assert not isinstance(raised.value, AuthenticationError)
+        assert not publisher.is_connected
+        for writer in callers:
+            writer.close()
