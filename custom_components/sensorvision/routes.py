@@ -76,13 +76,25 @@ class Route:
     async def _run(self, delivery: Delivery, before: asyncio.Task[None] | None) -> None:
         if before:
             await asyncio.wait([before])
-        await delivery.run()
+        try:
+            await delivery.run()
+        finally:
+            # Also what came to its end after the stop has said that somebody is there.
+            self._forget_connection()
 
     @callback
     def stop(self) -> None:
-        """Send nothing any more; what was about to be sent is put back."""
+        """Send nothing any more; whether anybody is there is not known then.
+
+        What was about to be sent is put back.
+        """
         if self._task:
             self._task.cancel()
+        self._forget_connection()
+
+    def _forget_connection(self) -> None:
+        self.status.is_connected = None
+        self.tell()
 
     async def close(self) -> None:
         """Send nothing any more; what waits is on disk then."""

@@ -62,7 +62,6 @@ class Ways:
         """Send nothing any more; whether anybody is there is not known then."""
         for route in self:
             route.stop()
-            route.status.is_connected = None
 
     @callback
     def tell(self) -> None:

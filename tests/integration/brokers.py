@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+import math
 from pathlib import Path
 import socket
 import subprocess
@@ -128,11 +129,13 @@ class Line:
 
     Attributes:
         port: where it begins.
+        answers_left: how many more bytes of the broker's get through.
     """
 
     def __init__(self, port: int) -> None:
         """Lead to a port, as soon as it is mended."""
         self.port = free_port()
+        self.answers_left = math.inf
         self._target = port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -155,7 +158,20 @@ class Line:
     ) -> None:
         far_reader, far_writer = await asyncio.open_connection(HOST, self._target)
         self._writers |= {writer, far_writer}
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        await asyncio.gather(
+            _copy(reader, far_writer), self._answer(far_reader, writer)
+        )
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(65536):
+                passed = piece[: int(min(len(piece), self.answers_left))]
+                self.answers_left -= len(passed)
+                writer.write(passed)
+                await writer.drain()
+        writer.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

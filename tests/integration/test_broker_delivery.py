@@ -40,6 +40,9 @@ from .test_problems import shown_issues
 
 _TANK = mirror_over(entity_id=["sensor.tank"])
 
+# MQTT 3.1.1, section 3.4.
+_PUBACK_BYTES = 4
+
 
 @pytest.fixture
 def checks_tokens() -> bool:
@@ -355,14 +358,30 @@ async def test_switch_and_flush_act_on_brokers_too(
     await until(lambda: len(_tank(sandbox)) == 1)
     runtime = entry.runtime_data
     runtime.switch_off()
-    await hass.async_block_till_done()
-    assert _route(entry).status.is_connected is None
+    await until(lambda: _route(entry).status.is_connected is None)
     _show(hass, 1)
     runtime.switch_on()
     await until(lambda: _tank(sandbox)[-1][1] == 1)
     runtime.flush()
     _show(hass, 2)
     await until(lambda: _tank(sandbox)[-1][1] == 2)
+
+
+async def test_what_comes_to_its_end_while_switched_off_vouches_for_nobody(
+    hass: HomeAssistant, sandbox: Sandbox, line: Line, set_up: SetUp
+) -> None:
+    """Of those messages on their way that were acknowledged it still says so."""
+    _show(hass, 0)
+    entry = await set_up(broker(line.port), _TANK, **ALICE)
+    await until(lambda: _route(entry).figures.delivered == 1)
+    line.answers_left = 3 * _PUBACK_BYTES
+    for value in range(1, 11):
+        _show(hass, value)
+    await until(lambda: len(_tank(sandbox)) == 11 and not line.answers_left)
+    await asyncio.sleep(0.1)
+    entry.runtime_data.switch_off()
+    await until(lambda: _route(entry).figures.delivered == 4)
+    await until(lambda: _route(entry).status.is_connected is None)
 
 
 async def test_entry_that_is_removed_takes_its_brokers_along(
