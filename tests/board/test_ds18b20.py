@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from micropython.provision.settings import device_module, parse_sensor
 from micropython.simulator.world import ds18b20
 
 from .conftest import Run
@@ -84,6 +85,14 @@ async def test_several_on_one_pin_are_told_apart_by_their_rom(run: Run) -> None:
 
 async def test_rom_may_be_written_in_capitals(run: Run) -> None:
     assert await read(run, [_FIRST, _SECOND], _SECOND["rom"].upper()) == [10.125]
+
+
+@pytest.mark.parametrize("rom", [_FIRST["rom"], "2812345678901234"])
+def test_rom_is_taken_from_the_command_line_as_text(rom: str) -> None:
+    sensor = parse_sensor(f"ds18b20:pin=4,rom={rom},name=tank")
+    assert sensor == {"type": "ds18b20", "pin": 4, "rom": rom, "name": "tank"}
+    options = device_module("sensors").find("ds18b20").OPTIONS
+    assert all(isinstance(sensor[key], options[key][0]) for key in ("pin", "rom"))
 
 
 async def test_several_without_a_rom_are_named_to_choose_from(run: Run) -> None:
