@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 import contextlib
 from pathlib import Path
+import time
 from types import TracebackType
 from typing import Self, cast
 
@@ -33,7 +34,7 @@ class SimulatedBoard:
         flash: the directory that the board has as its file system.
         lines: everything that the board has printed.
         resets: how often it has started again.
-        bites: how often of these the watchdog was why.
+        bites_ms: when of these the watchdog was why, in milliseconds since 1970.
         has_lost_power: whether it is off because its world took its power away.
     """
 
@@ -51,7 +52,7 @@ class SimulatedBoard:
         self._clock = clock
         self.lines: list[str] = []
         self.resets = 0
-        self.bites = 0
+        self.bites_ms: list[int] = []
         self.has_lost_power = False
         self._world = directory / "world.json"
         self._heap = heap
@@ -197,7 +198,9 @@ class SimulatedBoard:
         if self.has_lost_power:
             return None
         if has_bitten:
-            self.bites += 1
+            self.bites_ms.append(
+                self._clock.now_ms() if self._clock else time.time_ns() // 1_000_000
+            )
             return process.WATCHDOG
         return process.HARD_RESET if code == process.EXIT_RESET else None
 

@@ -1,12 +1,13 @@
 """Mount a board's flash: a littlefs in an image file, or a directory of the host."""
 
-import time
-
 import vfs
 
+import pace
 from world import changes, tell, world
 
 BLOCK_BYTES = 4096
+# Once, as the heap is the board's.
+_ERASED = b"\xff" * BLOCK_BYTES
 
 _IOCTL_SYNC = 3
 _IOCTL_BLOCK_COUNT = 4
@@ -23,7 +24,7 @@ def mount(path, blocks):
         is_directory = False
         with host.open(path, "wb") as file:
             for _ in range(blocks):
-                file.write(b"\xff" * BLOCK_BYTES)
+                file.write(_ERASED)
     if is_directory:
         return vfs.VfsPosix(path)
     device = _Image(host.open(path, "r+b"))
@@ -63,9 +64,9 @@ class _Image:
         elif operation == _IOCTL_BLOCK_SIZE:
             return BLOCK_BYTES
         elif operation == _IOCTL_ERASE:
-            self._spend_power(block * BLOCK_BYTES, b"\xff" * BLOCK_BYTES)
+            self._spend_power(block * BLOCK_BYTES, _ERASED)
             self._file.seek(block * BLOCK_BYTES)
-            self._file.write(b"\xff" * BLOCK_BYTES)
+            self._file.write(_ERASED)
         return 0
 
     def _spend_power(self, position, content):
@@ -80,5 +81,4 @@ class _Image:
             self._file.seek(position)
             self._file.write(memoryview(content)[: len(content) // 2])
             tell(b"cut\n")
-            while True:
-                time.sleep(1)
+            pace.halt()

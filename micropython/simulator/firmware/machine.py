@@ -108,7 +108,10 @@ class _Chip:
     """Something on the I2C bus: 256 registers, and conversions where a chip measures."""
 
     def __init__(self, description):
+        self.description = description
         self.registers = bytearray(256)
+        # Nothing measured yet (BME280 data sheet, 5.3).
+        self.registers[_DATA : _DATA + 8] = b"\x80\0\0\x80\0\0\x80\0"
         for start, content in description["registers"].items():
             first = int(start)
             self.registers[first : first + len(content) // 2] = bytes.fromhex(content)
@@ -118,6 +121,7 @@ class _Chip:
         self._log = description.get("log")
         self._busy_polls = description.get("busy_polls", 1)
         self._converted = 0
+        self._has_converted = False
         self._polls_left = 0
 
     def read(self, register, count):
@@ -131,7 +135,7 @@ class _Chip:
                 self._convert()
                 self.registers[_STATUS] = 0
                 return bytes([_MEASURING])
-        if self._log and register == _DATA:
+        if self._log and self._has_converted and register == _DATA:
             self._note()
         return bytes(self.registers[register : register + count])
 
@@ -144,6 +148,7 @@ class _Chip:
                 self._convert()
 
     def _convert(self):
+        self._has_converted = True
         control = self.registers[_CTRL_MEAS]
         if self._log:
             self._converted = self._handed_out()
@@ -183,6 +188,8 @@ class _Chip:
             return 0
 
     def _note(self):
+        # What is left is in use.
+        gc.collect()
         line = _LOG_LINE.format(self._handed_out(), time.time_ns() // 1_000_000, gc.mem_alloc())
         with HOST.open(self._log, "ab") as log:
             log.write(line)
@@ -195,11 +202,16 @@ _chips_of_change = -1
 def _chip(sda, scl, address):
     global _chips_of_change
     if changes() != _chips_of_change:
+        before = _chips.copy()
         _chips.clear()
         _chips_of_change = changes()
         for description in world().get("i2c", ()):
             key = (description["sda"], description["scl"], description["address"])
-            _chips[key] = _Chip(description)
+            chip = before.get(key)
+            # One that stays where it is goes on with what it does.
+            if chip is None or chip.description != description:
+                chip = _Chip(description)
+            _chips[key] = chip
     chip = _chips.get((sda, scl, address))
     if chip is None:
         raise OSError(_ENODEV)
