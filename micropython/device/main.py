@@ -51,6 +51,7 @@ def _leave(left):
 
 def _settle():
     if not _left(_HERE) and _exists(_OLD):
+        print("update: this version failed; the one before comes back")
         os.rename(_HERE, _NEW)
     elif _left(_HERE) < 0 < _left(_NEW) and _exists(_HERE):
         os.rename(_HERE, _OLD)
@@ -66,20 +67,23 @@ def _give_up(_=None):
 
 def _try_out():
     left = _left(_HERE)
-    if left > 0:
-        is_wake = machine.reset_cause() == getattr(machine, "DEEPSLEEP_RESET", None)
-        _leave(max(0, left - (_WAKE_COST if is_wake else _START_COST)))
-        try:
-            timer = machine.Timer(-1)
-        except ValueError:
-            # This port has only those of the chip.
-            timer = machine.Timer(0)
-        timer.init(mode=machine.Timer.ONE_SHOT, period=_TRIAL_MS, callback=_give_up)
+    if left <= 0:
+        return None
+    is_wake = machine.reset_cause() == getattr(machine, "DEEPSLEEP_RESET", None)
+    _leave(max(0, left - (_WAKE_COST if is_wake else _START_COST)))
+    try:
+        timer = machine.Timer(-1)
+    except ValueError:
+        # This port has only those of the chip.
+        timer = machine.Timer(0)
+    timer.init(mode=machine.Timer.ONE_SHOT, period=_TRIAL_MS, callback=_give_up)
+    return timer
 
 
 try:
     _settle()
-    _try_out()
+    # Some ports stop a timer that nothing refers to.
+    _timer = _try_out()
 except OSError as err:
     print("update:", err)
 try:

@@ -97,7 +97,7 @@ async def test_newer_version_is_fetched_whole_and_the_board_wants_its_start(
     releases.offer("9.0.0", FILES)
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is True, printed
-    assert "update: version 9.0.0 is about to start" in printed
+    assert "update: fetched, starts after a reset" in printed
     assert staged(flash) == FILES
     assert (flash / NEW / "trial").read_bytes() == b"24"
 
@@ -318,7 +318,7 @@ async def test_path_that_is_none_of_the_port_is_refused(
     releases.offer("9.0.0", {**FILES, path: b"1"})
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    assert f"no update: {path!r} is no file of the port" in printed
+    assert f"no update: {path!r} with 1 bytes is no file of the port" in printed
     assert not (flash / NEW).exists()
     assert (flash / "main.py").read_bytes() != b"1"
 
@@ -331,7 +331,8 @@ async def test_size_that_no_file_of_the_port_has_is_refused(
     releases.offer_manifest({"version": "9.0.0", "mpy": None, "files": files})
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    assert f"no update: start.py has {size} bytes" in printed
+    words = f"no update: 'start.py' with {size} bytes is no file of the port"
+    assert words in printed
     assert not (flash / NEW).exists()
 
 
@@ -374,6 +375,42 @@ async def test_bytecode_for_other_firmware_is_refused(
     assert not (flash / NEW).exists()
 
 
+FULL = """
+import asyncio, os, vfs
+from flash import BLOCK_BYTES, FragileChip
+from sensorvision import staging, update
+class Link:
+    async def up(self, needs_clock):
+        pass
+chip = FragileChip(bytearray(b"\\xff" * BLOCK_BYTES * blocks))
+vfs.VfsLfs2.mkfs(chip)
+vfs.umount("/")
+vfs.mount(vfs.VfsLfs2(chip), "/")
+os.mkdir("/sensorvision.new")
+with open("/sensorvision.new/manifest", "w") as file:
+    file.write("of an earlier version, whose place is needed" * 200)
+before = os.statvfs("/")[3]
+found = asyncio.run(update.check({"url": url, "key": key}, None, Link()))
+say([found, before, os.statvfs("/")[3], os.listdir("/")])
+"""
+
+
+@pytest.mark.parametrize(("blocks", "fits"), [(20, True), (14, False)])
+async def test_version_that_does_not_fit_is_not_fetched_and_old_ones_make_room(
+    run: Run, releases: Releases, blocks: int, fits: bool
+) -> None:
+    releases.offer("9.0.0", FILES)
+    found, before, after, names = await run(
+        FULL, url=releases.url, key=KEY, blocks=blocks
+    )
+    assert found is fits
+    # Less than it takes, until the earlier version has made room.
+    assert before < 14
+    assert names == (["sensorvision.new"] if fits else [])
+    assert ("start.py" in releases.asked) is fits
+    assert after > 0 if fits else after > before
+
+
 async def test_version_that_failed_is_taken_again_once_the_manifest_is_another(
     tmp_path: Path, releases: Releases
 ) -> None:
@@ -384,6 +421,7 @@ async def test_version_that_failed_is_taken_again_once_the_manifest_is_another(
     [found], printed, _ = await check(tmp_path, releases.url)
     assert found is False
     assert "update:" not in printed
+    assert [name for name in releases.asked if name == "start.py"] == ["start.py"]
     releases.offer("9.0.0", {**FILES, "start.py": b"def run(): pass\n"})
     [found], printed, _ = await check(tmp_path, releases.url)
     assert found is True, printed
