@@ -318,7 +318,7 @@ async def test_path_that_is_none_of_the_port_is_refused(
     releases.offer("9.0.0", {**FILES, path: b"1"})
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    assert f"no update: {path!r} with 1 bytes is no file of the port" in printed
+    assert f"{path!r} with 1 bytes is no file of the port" in printed
     assert not (flash / NEW).exists()
     assert (flash / "main.py").read_bytes() != b"1"
 
@@ -331,8 +331,7 @@ async def test_size_that_no_file_of_the_port_has_is_refused(
     releases.offer_manifest({"version": "9.0.0", "mpy": None, "files": files})
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    words = f"no update: 'start.py' with {size} bytes is no file of the port"
-    assert words in printed
+    assert f"'start.py' with {size} bytes is no file of the port" in printed
     assert not (flash / NEW).exists()
 
 
@@ -359,9 +358,8 @@ async def test_malformed_manifest_is_refused(
     releases.offer_manifest(manifest)
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    assert (
-        "no update: manifest.json is malformed. Write the release again" in printed
-    ), printed
+    assert "no update: manifest.json: " in printed
+    assert ". Write the release again" in printed
     assert not (flash / NEW).exists()
 
 
@@ -371,7 +369,7 @@ async def test_bytecode_for_other_firmware_is_refused(
     releases.offer("9.0.0", FILES, mpy=7)
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    assert "no update: its bytecode is for other firmware" in printed
+    assert "no update: manifest.json: bytecode for other firmware." in printed
     assert not (flash / NEW).exists()
 
 

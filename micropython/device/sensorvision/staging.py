@@ -12,16 +12,11 @@ from . import __version__
 from .http import HttpClient
 from .protocol import Request
 from .update import remove_tree
-from .url import split_url
 
 _NEW = "/sensorvision.new"
 _MAX_MANIFEST_BYTES = const(8192)
 _MAX_FILE_BYTES = const(65536)
 _TIMEOUT_S = const(60)
-
-
-class Refused(Exception):
-    """An update can't be used; the message says why."""
 
 
 class _Download(HttpClient):
@@ -50,13 +45,13 @@ async def stage(options: dict, ca: bytes | None, link) -> bool:
     """See `update.check`.
 
     Raises:
-        Refused: there is a newer version, and it can't be used.
+        ValueError: there is a newer version, and it can't be used.
         Unreachable: the server did not give all of it; what came is kept.
     """
     key = options["key"]
-    tls = split_url(options["url"])[0]
+    tls = options["url"][:5] == "https"
     if not (ca if tls else key):
-        raise Refused("it would not be verified. Set update.key, or use https and ca_file")
+        raise ValueError("it would not be verified. Set update.key, or use https and ca_file")
     await link.up(tls)
     client = _Download(options["url"], ca, _TIMEOUT_S)
     try:
@@ -64,11 +59,11 @@ async def stage(options: dict, ca: bytes | None, link) -> bool:
         if key:
             signature = await client.fetch("manifest.sig", 64)
             if signature.getvalue().decode() != sign(key.encode(), text).hex():
-                raise Refused("manifest.json is not signed with update.key")
+                raise ValueError("manifest.json is not signed with update.key")
         try:
             files = _wanted(text)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise Refused("manifest.json is malformed. Write the release again") from None
+        except Exception as err:
+            raise ValueError(f"manifest.json: {err}. Write the release again") from None
         if not (files and _prepare(text, files)):
             return False
         for path, (size, digest) in files.items():
@@ -80,7 +75,7 @@ async def stage(options: dict, ca: bytes | None, link) -> bool:
                 await client.fetch(path, size, sink)
             # What lies on the flash counts, not what came.
             if _digest(target) != digest:
-                raise Refused(path + " is not what manifest.json says. Write the release again")
+                raise ValueError(path + " is not what manifest.json says. Write the release again")
     finally:
         client.close()
     with open(_NEW + "/draft", "w") as file:
@@ -93,11 +88,17 @@ async def stage(options: dict, ca: bytes | None, link) -> bool:
 
 def sign(key: bytes, message: bytes) -> bytes:
     """Return the HMAC-SHA-256 of a message (RFC 2104); some firmware has no hmac."""
+    inner = _pad(key, 0x36)
+    inner.update(message)
+    outer = _pad(key, 0x5C)
+    outer.update(inner.digest())
+    return outer.digest()
+
+
+def _pad(key, mask):
     if len(key) > 64:
         key = sha256(key).digest()
-    key += bytes(64 - len(key))
-    inner = sha256(bytes(byte ^ 0x36 for byte in key) + message).digest()
-    return sha256(bytes(byte ^ 0x5C for byte in key) + inner).digest()
+    return sha256(bytes(byte ^ mask for byte in key + bytes(64 - len(key))))
 
 
 def _wanted(text):
@@ -107,14 +108,14 @@ def _wanted(text):
     if _numbers(manifest["version"]) <= _numbers(__version__):
         return None
     if manifest["mpy"] not in (None, sys.implementation._mpy & 255):
-        raise Refused("its bytecode is for other firmware. Update MicroPython by cable")
+        raise ValueError("bytecode for other firmware")
     for path, (size, _) in manifest["files"].items():
         if (
             any(part[:1] in ("", ".") for part in path.split("/"))
             or path[-2:] != "py"
             or not 0 <= size <= _MAX_FILE_BYTES
         ):
-            raise Refused(f"{path!r} with {size} bytes is no file of the port")
+            raise ValueError(f"{path!r} with {size} bytes is no file of the port")
     return manifest["files"]
 
 
@@ -144,7 +145,7 @@ def _prepare(text, files):
         blocks += size // block_bytes + 1
         directories.add(_NEW + ("/" + path).rpartition("/")[0])
     if free_blocks < blocks:
-        raise Refused(f"{blocks * block_bytes // 1024} KB of flash must be free. Delete files")
+        raise ValueError(f"{blocks * block_bytes // 1024} KB of flash must be free. Delete files")
     for directory in sorted(directories):
         os.mkdir(directory)
     with open(_NEW + "/manifest", "wb") as file:
