@@ -301,13 +301,18 @@ class Timer:
     def init(self, *, mode=PERIODIC, period, callback):
         """Call back every `period` milliseconds."""
         self._is_running = True
-        _thread.start_new_thread(self._run, (period, callback))
+        _thread.start_new_thread(self._run, (mode, period, callback))
 
     def deinit(self):
         """Stop calling back."""
         self._is_running = False
 
-    def _run(self, period, callback):
+    def _run(self, mode, period, callback):
         while self._is_running:
             time.sleep_ms(period)
-            callback(self)
+            try:
+                callback(self)
+            except SystemExit:
+                # Only ends this thread, while a reset ends them all.
+                _tell_host(b"0\n")
+            self._is_running = self._is_running and mode == self.PERIODIC
