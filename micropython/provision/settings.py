@@ -17,6 +17,7 @@ TOKEN_VARIABLE = "SENSORVISION_TOKEN"  # noqa: S105
 PASSWORD_VARIABLE = "SENSORVISION_WIFI_PASSWORD"  # noqa: S105
 
 _DEVICE_PACKAGE = "sensorvision_device"
+_ROM_DIGITS = 16
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -67,7 +68,9 @@ def parse_sensor(text: str) -> dict[str, Any]:
     for option in rest.split(",") if rest else ():
         key, _, value = option.partition("=")
         try:
-            sensor[key] = int(value, 0) if value[:1].isdigit() else value
+            # The id in a chip's ROM begins with a digit, but is longer than any number.
+            is_number = value[:1].isdigit() and len(value) < _ROM_DIGITS
+            sensor[key] = int(value, 0) if is_number else value
         except ValueError:
             value = ""
         if not value:

@@ -254,6 +254,34 @@ class I2C(SoftI2C):
         super().__init__(scl, sda)
 
 
+class ADC:
+    """A converter on a pin or a channel; what it reads, of 65535, is the world's."""
+
+    CORE_TEMP = 4
+    ATTN_11DB = 3
+
+    def __init__(self, source):
+        self._key = str(getattr(source, "number", source))
+        if self._key not in world().get("adc", {}):
+            raise ValueError("invalid channel")
+
+    def __getattr__(self, name):
+        """Have an attenuator and microvolts only where the chip is one of Espressif."""
+        if "esp32" not in world() or name not in ("atten", "read_uv"):
+            raise AttributeError(name)
+        return getattr(self, "_" + name)
+
+    def read_u16(self):
+        """Read the level as part of the range."""
+        return world()["adc"][self._key]
+
+    def _atten(self, attenuation):
+        self._range_uv = 3100000 if attenuation == self.ATTN_11DB else 950000
+
+    def _read_uv(self):
+        return self._range_uv * self.read_u16() // 65535
+
+
 _dht_read_ms = {}
 _dht_frames_read = {}
 
@@ -314,5 +342,5 @@ class Timer:
                 callback(self)
             except SystemExit:
                 # Only ends this thread, while a reset ends them all.
-                _tell_host(b"0\n")
+                tell(b"0\n")
             self._is_running = self._is_running and mode == self.PERIODIC
