@@ -63,6 +63,7 @@ async def flash(port: str, *options: str, **environment: str) -> Ended:
     secrets = {"SENSORVISION_TOKEN": TOKEN}
     ended = await command(
         "micropython.provision",
+        "board",
         "flash",
         "--port",
         port,
@@ -125,14 +126,14 @@ async def test_fresh_board_reports_after_one_command_and_keeps_its_settings(
     first = await flash(
         port, *options(sandbox), "--ssid=home", SENSORVISION_WIFI_PASSWORD=_PASSWORD
     )
-    assert first.code == Exit.DELIVERED, first.output
+    assert first.code == Exit.DONE, first.output
     assert "The board runs MicroPython 1.2" in first.output
     assert f"{len(device_files())} files copied, 0 up to date." in first.output
     [value, *_] = sandbox.store.values("dev-a", "temperature")
     assert float(value.value) == 25.08
     # The node runs and its watchdog with it; a second flash changes one thing only.
     second = await flash(port, "--device-id=dev-a2", SENSORVISION_TOKEN="")
-    assert second.code == Exit.DELIVERED, second.output
+    assert second.code == Exit.DONE, second.output
     assert f"0 files copied, {len(device_files())} up to date." in second.output
     assert sandbox.store.values("dev-a2", "temperature")
 
@@ -144,7 +145,7 @@ async def test_board_gets_bytecode_and_loses_what_would_be_loaded_before_it(
     stale = "import os; os.mkdir('/sensorvision'); open('/sensorvision/node.py', 'w').write('!')"
     assert (await command("mpremote", "connect", port, "exec", stale)).code == 0
     ended = await flash(port, *options(sandbox))
-    assert ended.code == Exit.DELIVERED, ended.output
+    assert ended.code == Exit.DONE, ended.output
     listed = await command(
         "mpremote", "connect", port, "resume", "ls", ":/sensorvision"
     )
@@ -233,7 +234,7 @@ async def test_port_of_others_is_told(tmp_path: Path) -> None:
     port = tmp_path / "port"
     port.touch(mode=stat.S_IRUSR)
     port.chmod(0)
-    arguments = ["micropython.provision", "flash", "--port", str(port)]
+    arguments = ["micropython.provision", "board", "flash", "--port", str(port)]
     dropped = []
     if os.getuid() == 0:
         # Who runs the tests as root may open everything, unless this is taken away.
