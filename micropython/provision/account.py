@@ -51,17 +51,8 @@ class Account:
         with self._runner:
             self._runner.run(self._client.close())
 
-    def register(self, device_id: str) -> str:
-        """Make the device where it is not there yet, and return its name.
-
-        Raises:
-            ProvisionError: the login or the device id is refused, or nobody answers.
-        """
-        device = self._ask(self._client.register_device(device_id))
-        return str(device.name)
-
-    def new_token(self, device_id: str, *, is_rotated: bool) -> str | None:
-        """Make a token for a device.
+    def token(self, device_id: str, *, is_rotated: bool) -> str | None:
+        """Make a token for a device, which is made where it is not there yet.
 
         Args:
             device_id: of the device.
@@ -72,16 +63,24 @@ class Account:
             The token, or None where there is one already that may not be replaced.
 
         Raises:
-            ProvisionError: the server refuses, or nobody answers.
+            ProvisionError: the login or the device id is refused, or nobody answers.
         """
-        if is_rotated:
-            return str(self._ask(self._client.rotate_token(device_id)))
+        return self._ask(self._token(device_id, is_rotated=is_rotated))
+
+    async def _token(self, device_id: str, *, is_rotated: bool) -> str | None:
+        package, client = self._package, self._client
+        is_new = True
         try:
-            return str(self._ask(self._client.create_token(device_id)))
-        except ProvisionError as err:
-            if isinstance(err.__cause__, self._package.TokenExistsError):
-                return None
-            raise
+            await client.add_device(device_id)
+        except package.DeviceExistsError:
+            is_new = False
+        try:
+            return str(await client.create_token(device_id))
+        except package.TokenExistsError:
+            # Some servers make one with the device, and show it to nobody.
+            if is_new or is_rotated:
+                return str(await client.rotate_token(device_id))
+        return None
 
     async def _open(self) -> object:
         context = ssl.create_default_context(cadata=self._ca) if self._ca else True
@@ -89,7 +88,7 @@ class Account:
             self._url, username=self._user, password=self._password, ssl=context
         )
 
-    def _ask(self, request: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+    def _ask[T](self, request: Coroutine[Any, Any, T]) -> T:
         try:
             return self._runner.run(request)
         except self._package.SensorVisionError as err:

@@ -149,7 +149,10 @@ def write(
             _write_settings(board, chosen, directory, login)
         _copy(board, plan)
     if is_whole:
-        click.echo(f"{len(plan.changed)} files copied, {plan.unchanged} up to date.")
+        count = len(plan.changed)
+        click.echo(
+            f"{count} file{'' if count == 1 else 's'} copied, {plan.unchanged} up to date."
+        )
 
 
 def test(board: Board) -> bool:
@@ -254,8 +257,7 @@ def _token(login: Login, chosen: dict[str, Any], certificate: bytes | None) -> s
     device_id = str(chosen["device_id"])
     password = asking.ask_secret(f"password of {login.user}", PASSWORD_VARIABLE)
     with Account(url, login.user, password, certificate) as account:
-        account.register(device_id)
-        token = account.new_token(device_id, is_rotated=login.is_rotated)
+        token = account.token(device_id, is_rotated=login.is_rotated)
     if token:
         click.echo(f"The server has the device {device_id}, and made a token for it.")
         return token
