@@ -48,8 +48,17 @@ def is_on(survey: Survey) -> bool:
     return any(path.startswith("/sensorvision/selftest.") for path in survey.files)
 
 
-def run_selftest(board: Board, on_step: Callable[[Step], None]) -> list[Step]:
+def run_selftest(
+    board: Board,
+    on_step: Callable[[Step], None],
+    on_line: Callable[[str], None],
+) -> list[Step]:
     """Let a board try its sensors, its network and its server.
+
+    Args:
+        board: the board.
+        on_step: is given each step when it is through.
+        on_line: is given whatever else the board says meanwhile.
 
     Returns:
         All steps, in the order in which they were made.
@@ -63,6 +72,8 @@ def run_selftest(board: Board, on_step: Callable[[Step], None]) -> list[Step]:
         if step := parse_step(line):
             steps.append(step)
             on_step(step)
+        else:
+            on_line(line)
 
     board.execute(_RUN, _TIMEOUT_S, take)
     return steps

@@ -162,7 +162,7 @@ def test(board: Board) -> bool:
         ProvisionError: it came to no end.
     """
     click.echo("The board tests itself:")
-    steps = selftest.run_selftest(board, _show)
+    steps = selftest.run_selftest(board, _show, lambda line: click.echo(f"    {line}"))
     return bool(steps) and all(step.is_ok for step in steps)
 
 
