@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import pytest
+import trustme
 
 from micropython.manifest import ROOT, stage
 from micropython.simulator import SimulatedBoard, bme280, wlan, write_world
@@ -144,3 +145,9 @@ async def plug(tmp_path: Path) -> AsyncIterator[Plug]:
         board.terminate()
         await board.communicate()
     assert not (tmp_path / "board").is_symlink()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Return a certificate authority of our own."""
+    return trustme.CA()
