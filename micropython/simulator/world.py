@@ -21,6 +21,7 @@ BME680_ID = 0x61
 _TEMPERATURE = (27504, 26435, -1000)
 _PRESSURE = (36477, -10685, 3024, 2855, 140, -7, 15500, -14600, 6000)
 _H1, _H2, _H3, _H4, _H5, _H6 = 75, 355, 0, 333, 0, 30
+BME280_CALIBRATION = (*_TEMPERATURE, *_PRESSURE, (_H1, _H2, _H3, _H4, _H5, _H6))
 DATA_SHEET_CONVERSION: Conversion = (519888, 415148, 29000)
 
 
@@ -32,6 +33,8 @@ def bme280(
     scl: int = 22,
     chip_id: int = BME280_ID,
     busy_polls: int = 1,
+    steps: Conversion | None = None,
+    log: Path | None = None,
 ) -> dict[str, Any]:
     """Return a chip for the world's `i2c` list.
 
@@ -42,6 +45,9 @@ def bme280(
         scl: the pin that its clock line is wired to.
         chip_id: what its identity register holds.
         busy_polls: how often the status is read before a conversion is done.
+        steps: what each measurement adds to the one before.
+        log: takes a line for each measurement that is handed out; their number goes on
+            where the log ends, whatever becomes of the board.
     """
     low = struct.pack("<HhhHhhhhhhhhxB", *_TEMPERATURE, *_PRESSURE, _H1)
     high = struct.pack(
@@ -58,6 +64,8 @@ def bme280(
         },
         "conversions": [list(conversion) for conversion in conversions],
         "busy_polls": busy_polls,
+        "steps": steps,
+        "log": log and str(log.resolve()),
     }
 
 

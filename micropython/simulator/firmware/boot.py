@@ -4,6 +4,10 @@ import os
 import sys
 
 sys.path.insert(0, os.getenv("BOARD_FIRMWARE"))
+import pace
+
+if os.getenv("BOARD_CLOCK"):
+    pace.begin(os.getenv("BOARD_CLOCK"))
 import time  # noqa: F401  stays in sys.modules, like the next three
 
 import vfs
