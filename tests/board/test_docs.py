@@ -6,7 +6,9 @@ import re
 import pytest
 
 from micropython.manifest import ROOT
-from micropython.provision.settings import device_module
+from micropython.provision.cli import board
+from micropython.provision.errors import Exit
+from micropython.provision.settings import device_module, parse_sensor
 
 DOCS = ROOT / "docs"
 PAGES = [DOCS / "board.md", *sorted((DOCS / "board").glob("*.md"))]
@@ -89,6 +91,54 @@ def test_each_sensor_and_each_of_its_options_is_told() -> None:
     for type_ in sensors.TYPES:
         assert f"`{type_}`" in told
         assert set(sensors.find(type_).OPTIONS) <= table_keys(told)
+
+
+def test_each_command_that_is_shown_is_one() -> None:
+    shown = [
+        command
+        for page in PAGES
+        for command in re.findall(
+            r"scripts/sensorvision board (.+)",
+            page.read_text(encoding="utf-8").replace("\\\n", " "),
+        )
+    ]
+    assert len(shown) > len(PAGES)
+    for command in shown:
+        name, _, rest = command.partition("`")[0].partition(" ")
+        options = {
+            option for known in board.commands[name].params for option in known.opts
+        }
+        assert set(re.findall(r"--[\w-]+", rest.partition("#")[0])) <= options, command
+
+
+def test_each_command_and_each_exit_code_is_told() -> None:
+    told = section("The command")
+    assert set(board.commands) <= table_keys(told)
+    codes = {int(cells[0]) for cells in _rows(told) if cells[0].isdigit()}
+    # Click itself ends with 2.
+    assert codes == {*Exit, 2}
+
+
+def test_each_sensor_on_a_command_line_is_taken_by_the_board() -> None:
+    sensors = [
+        text
+        for page in PAGES
+        for text in re.findall(
+            r"--sensor\s+([\w:=,]+)", page.read_text(encoding="utf-8")
+        )
+    ]
+    assert len(sensors) > len(PAGES)
+    check = device_module("settings").check
+    for text in sensors:
+        checked = check(
+            {
+                "url": "http://192.168.1.5:8080",
+                "token": "11111111-2222-4333-8444-555555555555",
+                "device_id": "greenhouse",
+                "sensors": [parse_sensor(text)],
+            }
+        )
+        assert checked["sensors"]
 
 
 def test_power_for_a_day_is_what_the_formula_gives() -> None:
