@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 import json
 from pathlib import Path
+import shutil
 import ssl
 from typing import Any
 
@@ -13,6 +14,7 @@ import trustme
 
 from micropython.manifest import stage
 from micropython.simulator import SimulatedBoard
+from micropython.simulator.process import FIRMWARE
 from proofs.releases import KEY, Answer, Releases, offering
 
 from .conftest import TOKEN, Run
@@ -375,12 +377,12 @@ async def test_bytecode_for_other_firmware_is_refused(
 
 FULL = """
 import asyncio, os, vfs
-from flash import BLOCK_BYTES, FragileChip
+from nor import BLOCK_BYTES, Nor
 from sensorvision import staging, update
 class Link:
     async def up(self, needs_clock):
         pass
-chip = FragileChip(bytearray(b"\\xff" * BLOCK_BYTES * blocks))
+chip = Nor(bytearray(b"\\xff" * BLOCK_BYTES * blocks))
 vfs.VfsLfs2.mkfs(chip)
 vfs.umount("/")
 vfs.mount(vfs.VfsLfs2(chip), "/")
@@ -395,8 +397,10 @@ say([found, before, os.statvfs("/")[3], os.listdir("/")])
 
 @pytest.mark.parametrize(("blocks", "fits"), [(20, True), (14, False)])
 async def test_version_that_does_not_fit_is_not_fetched_and_old_ones_make_room(
-    run: Run, releases: Releases, blocks: int, fits: bool
+    tmp_path: Path, run: Run, releases: Releases, blocks: int, fits: bool
 ) -> None:
+    (tmp_path / "flash").mkdir()
+    shutil.copy(FIRMWARE / "nor.py", tmp_path / "flash")
     releases.offer("9.0.0", FILES)
     found, before, after, names = await run(
         FULL, url=releases.url, key=KEY, blocks=blocks
