@@ -101,7 +101,7 @@ async def test_newer_version_is_fetched_whole_and_the_board_wants_its_start(
     assert found is True, printed
     assert "update: fetched, starts after a reset" in printed
     assert staged(flash) == FILES
-    assert (flash / NEW / "trial").read_bytes() == b"24"
+    assert (flash / NEW / "trial").read_bytes() == b"20"
 
 
 async def test_nothing_but_the_name_of_the_file_is_told_to_the_server(
@@ -138,10 +138,7 @@ async def test_what_could_not_be_verified_is_not_even_asked_for(
     url = releases.url.replace("http", scheme)
     [found], printed, _ = await check(tmp_path, url, key=key, ca=ca)
     assert found is False
-    assert (
-        "no update: it would not be verified. Set update.key, or use https and ca_file"
-        in printed
-    )
+    assert "no update: set update.key, or use https and ca_file" in printed
     assert releases.asked == []
 
 
@@ -203,7 +200,7 @@ async def test_file_that_is_not_the_one_of_the_manifest_is_refused(
     releases.files["start.py"] = FILES["start.py"].replace(b"9", b"8")
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    assert "no update: start.py is not what manifest.json says" in printed
+    assert "no update: start.py is damaged. Write the release again" in printed
     assert not is_complete(flash)
 
 
@@ -427,7 +424,7 @@ async def test_version_that_failed_is_taken_again_once_the_manifest_is_another(
     releases.offer("9.0.0", {**FILES, "start.py": b"def run(): pass\n"})
     [found], printed, _ = await check(tmp_path, releases.url)
     assert found is True, printed
-    assert (flash / NEW / "trial").read_text() == "24"
+    assert (flash / NEW / "trial").read_text() == "20"
 
 
 async def test_board_whose_main_never_starts_it_is_not_reset_for_ever(
@@ -436,7 +433,7 @@ async def test_board_whose_main_never_starts_it_is_not_reset_for_ever(
     releases.offer("9.0.0", FILES)
     found, printed, _ = await check(tmp_path, releases.url, checks=3)
     assert found == [True, False, False]
-    assert "update: main.py did not start it. Flash the board again" in printed
+    assert printed.count("starts after a reset") == 1
 
 
 async def test_signature_is_that_of_rfc_4231(run: Run) -> None:
