@@ -13,6 +13,11 @@ from micropython.simulator.world import World, write_world
 
 _WATCH_INTERVAL_S = 0.1
 
+_CAUSES = {
+    process.EXIT_RESET: process.HARD_RESET,
+    process.EXIT_DEEP_SLEEP: process.DEEP_SLEEP,
+}
+
 
 class SimulatedBoard:
     """A board that is on between `start` and `stop`.
@@ -23,18 +28,20 @@ class SimulatedBoard:
     Args:
         directory: where flash and world are kept.
         world: what surrounds the board, see `micropython.simulator.world`.
-        heap: the board's memory, such as `160k`.
+        heap: the board's memory, such as `192k`.
 
     Attributes:
         flash: the directory that the board has as its file system.
         lines: everything that the board has printed.
         resets: how often it has started again.
+        wakes: how often it has woken from a deep sleep.
     """
 
-    def __init__(self, directory: Path, world: World, *, heap: str = "160k") -> None:
+    def __init__(self, directory: Path, world: World, *, heap: str = "192k") -> None:
         self.flash = directory / "flash"
         self.lines: list[str] = []
         self.resets = 0
+        self.wakes = 0
         self._world = directory / "world.json"
         self._heap = heap
         self._task: asyncio.Task[None] | None = None
@@ -52,9 +59,16 @@ class SimulatedBoard:
         """Surround the board with something else from now on."""
         write_world(self._world, world)
 
+    @property
+    def pin_changes(self) -> list[str]:
+        """Return each change of a pin in the world's `watched_pins`: number and level."""
+        log = process.pin_log(self._world)
+        return log.read_text(encoding="ascii").splitlines() if log.exists() else []
+
     async def start(self) -> None:
         """Switch the board on."""
         self._off.clear()
+        process.rtc_memory(self._world).unlink(missing_ok=True)
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -119,7 +133,8 @@ class SimulatedBoard:
             cause: int | None = process.POWER_ON
             while cause is not None:
                 cause = await self._run_once(watchdog, cause)
-                self.resets += cause is not None
+                self.wakes += cause == process.DEEP_SLEEP
+                self.resets += cause not in (None, process.DEEP_SLEEP)
         finally:
             self._off.set()
             watchdog.close()
@@ -161,7 +176,7 @@ class SimulatedBoard:
         watchdog.reset()
         if has_bitten:
             return process.WATCHDOG
-        return process.HARD_RESET if code == process.EXIT_RESET else None
+        return _CAUSES.get(code)
 
 
 async def _guard(watchdog: process.Watchdog, bite: Callable[[], None]) -> None:

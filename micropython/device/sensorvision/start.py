@@ -58,7 +58,10 @@ def load_settings(path: str = "/settings.json") -> dict:
     except SettingsError as err:
         raise _Unusable(str(err)) from None
     finally:
-        del sys.modules["sensorvision.settings"], sys.modules["sensorvision"].settings
+        for name in ("settings", "options"):
+            # Where it was imported, a module is held by its package too.
+            if sys.modules.pop("sensorvision." + name, None):
+                delattr(sys.modules["sensorvision"], name)
         gc.collect()
 
 

@@ -1,10 +1,11 @@
 """Run first in the unix port: bring up hardware and flash, then boot.py and main.py."""
 
+import gc
 import os
 import sys
 
 sys.path.insert(0, os.getenv("BOARD_FIRMWARE"))
-import time  # noqa: F401  stays in sys.modules, like the next three
+import time  # noqa: F401  stays in sys.modules, like the next four
 
 import vfs
 
@@ -12,11 +13,14 @@ import flash
 import machine  # noqa: F401
 import network  # noqa: F401
 import ntptime  # noqa: F401
+import socket  # noqa: F401
 
 _file_system = flash.mount(os.getenv("BOARD_FLASH"), int(os.getenv("BOARD_FLASH_BLOCKS")))
 vfs.umount("/")
 vfs.mount(_file_system, "/")
 sys.path[:] = ["", ".frozen", "/lib"]
+# A real board's firmware has not been compiled in the memory of its programs.
+gc.collect()
 
 
 def _run(name):
