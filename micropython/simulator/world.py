@@ -32,6 +32,8 @@ def bme280(
     scl: int = 22,
     chip_id: int = BME280_ID,
     busy_polls: int = 1,
+    steps: Conversion | None = None,
+    log: Path | None = None,
 ) -> dict[str, Any]:
     """Return a chip for the world's `i2c` list.
 
@@ -42,6 +44,9 @@ def bme280(
         scl: the pin that its clock line is wired to.
         chip_id: what its identity register holds.
         busy_polls: how often the status is read before a conversion is done.
+        steps: what each measurement adds to the one before.
+        log: takes a line for each measurement that is handed out; their number goes on
+            where the log ends, whatever becomes of the board.
     """
     low = struct.pack("<HhhHhhhhhhhhxB", *_TEMPERATURE, *_PRESSURE, _H1)
     high = struct.pack(
@@ -58,6 +63,8 @@ def bme280(
         },
         "conversions": [list(conversion) for conversion in conversions],
         "busy_polls": busy_polls,
+        "steps": steps,
+        "log": log and str(log.resolve()),
     }
 
 

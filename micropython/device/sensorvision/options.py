@@ -79,7 +79,7 @@ def _take_network(where, raw):
     for key in _STATIC:
         # One address without the others is no way into a network.
         value = network[key]
-        if network["address"] and not _is_address(value) or value and not network["address"]:
+        if (network["address"] and not _is_address(value)) or (value and not network["address"]):
             raise SettingsError(
                 f"{where}.{key} {value!r} is no address. Write {', '.join(_STATIC)} all like "
                 "192.168.1.77, or none of them"

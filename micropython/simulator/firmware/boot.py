@@ -5,6 +5,11 @@ import os
 import sys
 
 sys.path.insert(0, os.getenv("BOARD_FIRMWARE"))
+import pace
+
+if os.getenv("BOARD_CLOCK"):
+    pace.begin(os.getenv("BOARD_CLOCK"))
+import socket  # noqa: F401
 import time  # noqa: F401  stays in sys.modules, like the next four
 
 import vfs
@@ -13,7 +18,6 @@ import flash
 import machine  # noqa: F401
 import network  # noqa: F401
 import ntptime  # noqa: F401
-import socket  # noqa: F401
 
 _file_system = flash.mount(os.getenv("BOARD_FLASH"), int(os.getenv("BOARD_FLASH_BLOCKS")))
 vfs.umount("/")

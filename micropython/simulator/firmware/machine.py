@@ -1,11 +1,13 @@
 """Stand in for a board's hardware, at the bus: bytes, levels and frames, no measurements."""
 
 import _thread
+import gc
 import os
 import sys
 import time
 
-from world import HOST, changes, world
+import pace
+from world import HOST, changes, tell, world
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -29,6 +31,11 @@ _MEASURING = 0x08
 
 _DHT_INTERVAL_MS = 2000
 
+# A line of a chip's log: the number of a measurement, when it was handed out, in
+# milliseconds since 1970, and how many bytes of the heap were in use.
+_LOG_LINE = "{:08d} {:014d} {:08d}\n"
+_LOG_LINE_BYTES = 33
+
 
 def reset():
     """Restart the board as its reset button does."""
@@ -42,7 +49,8 @@ def lightsleep(ms):
 
 def deepsleep(ms):
     """Switch off for a while, and start anew; only the clock and its memory have power."""
-    _tell_host(b"off\n")
+    if not pace.guard(None):
+        tell(b"off\n")
     time.sleep_ms(ms)
     sys.exit(_EXIT_DEEP_SLEEP)
 
@@ -148,6 +156,8 @@ class _Chip:
             self.registers[first : first + len(content) // 2] = bytes.fromhex(content)
         self._blocks = description.get("blocks", False)
         self._conversions = description.get("conversions")
+        self._steps = description.get("steps")
+        self._log = description.get("log")
         self._busy_polls = description.get("busy_polls", 1)
         self._converted = 0
         self._polls_left = 0
@@ -163,6 +173,8 @@ class _Chip:
                 self._convert()
                 self.registers[_STATUS] = 0
                 return bytes([_MEASURING])
+        if self._log and register == _DATA:
+            self._note()
         return bytes(self.registers[register : register + count])
 
     def write(self, register, content):
@@ -175,9 +187,15 @@ class _Chip:
 
     def _convert(self):
         control = self.registers[_CTRL_MEAS]
+        if self._log:
+            self._converted = self._handed_out()
         temperature, pressure, humidity = self._conversions[
             self._converted % len(self._conversions)
         ]
+        if self._steps:
+            temperature += self._steps[0] * self._converted
+            pressure += self._steps[1] * self._converted
+            humidity += self._steps[2] * self._converted
         self._converted += 1
         # A quantity whose oversampling is zero is skipped, which the chip says like this.
         if not control >> 5:
@@ -199,6 +217,17 @@ class _Chip:
             ]
         )
         self.registers[_CTRL_MEAS] = control & 0xFC
+
+    def _handed_out(self):
+        try:
+            return HOST.stat(self._log)[6] // _LOG_LINE_BYTES
+        except OSError:
+            return 0
+
+    def _note(self):
+        line = _LOG_LINE.format(self._handed_out(), time.time_ns() // 1_000_000, gc.mem_alloc())
+        with HOST.open(self._log, "ab") as log:
+            log.write(line)
 
 
 _chips = {}
@@ -277,20 +306,18 @@ def dht_readinto(pin, buffer):
     buffer[:] = bytes.fromhex(frame)
 
 
-def _tell_host(message):
-    with HOST.open("/dev/fd/" + os.getenv("BOARD_WATCHDOG_FD"), "wb") as pipe:
-        pipe.write(message)
-
-
 class WDT:
     """A watchdog that the host keeps, so that it bites whatever blocks the board."""
 
     def __init__(self, id=0, timeout=5000):
-        _tell_host(b"%d\n" % timeout)
+        self._timeout_ms = timeout
+        if not pace.guard(timeout):
+            tell(b"%d\n" % timeout)
 
     def feed(self):
         """Show that the program still makes progress."""
-        _tell_host(b"feed\n")
+        if not pace.guard(self._timeout_ms):
+            tell(b"feed\n")
 
 
 class Timer:

@@ -2,8 +2,8 @@
 
 import time
 
-from usocket import *  # noqa: F403
 import usocket
+from usocket import *  # noqa: F403
 
 from world import world
 
