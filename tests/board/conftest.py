@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from micropython.manifest import stage
 from micropython.simulator import SimulatedBoard, bme280, wlan
@@ -108,3 +109,9 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     """Return a running server with the devices of the wire contract."""
     async with Sandbox(Settings(fixtures="contract", broker=None)) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Return a certificate authority of our own."""
+    return trustme.CA()

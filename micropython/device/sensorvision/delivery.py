@@ -5,7 +5,7 @@ import random
 from micropython import const
 
 from .clock import is_set, set_clock
-from .http import Unreachable
+from .connection import Unreachable
 from .protocol import (
     DELIVERED,
     SIGN_IN,
