@@ -55,7 +55,7 @@ class Delivery:
         Returns:
             Milliseconds to wait before the next call, 0 after a success.
         """
-        batch = self._outbox.batch(self._batch_limit)
+        batch = self._outbox.newest(self._batch_limit)
         if not batch:
             self._batch_limit = None
             return 0
@@ -68,7 +68,7 @@ class Delivery:
         try:
             if self._wifi:
                 await self._wifi.connect()
-            if self._needs_clock and not (is_set() or set_clock()):
+            if self._needs_clock and not (is_set() or await set_clock()):
                 return self._later("the clock can't be set, and certificates need it")
             answer = await self._client.send(request)
         except Unreachable as err:

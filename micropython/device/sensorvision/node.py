@@ -15,6 +15,7 @@ from .sensors import SensorError, find
 _WATCH_MS = const(1000)
 _LONGEST_SENSOR_MS = const(15000)
 _LONGEST_WIFI_MS = const(25000)
+_MOST_READINGS = const(200)
 
 
 class Node:
@@ -31,7 +32,7 @@ class Node:
         self._watchdog_s = settings["watchdog_s"]
         self._sensors = [Source(options) for options in settings["sensors"]]
         # Two intervals: one that is missed is no reason to have nothing to say.
-        self._outbox = Outbox(2 * settings["interval_s"] + settings["timeout_s"])
+        self._outbox = Outbox(2 * settings["interval_s"] + settings["timeout_s"], _MOST_READINGS)
         wifi = None
         if settings["wifi"]:
             from .wifi import Wifi
@@ -73,7 +74,7 @@ class Node:
 
     async def _deliver(self):
         while True:
-            if not self._outbox.batch():
+            if not self._outbox.has_any():
                 self._is_filled.clear()
                 self._due.pop("deliver", None)
                 await self._is_filled.wait()

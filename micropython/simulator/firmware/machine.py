@@ -94,8 +94,7 @@ class RTC:
             now = time.gmtime()
             return (now[0], now[1], now[2], now[6], now[3], now[4], now[5], 0)
         year, month, day, _, hour, minute, second, _ = value
-        wanted = time.mktime((year, month, day, hour, minute, second, 0, 0))
-        time.set_shift(int(wanted) - int(time.time_ns() // 1_000_000_000))
+        time.set_date((year, month, day, hour, minute, second))
         return None
 
 
