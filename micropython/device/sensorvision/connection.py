@@ -1,6 +1,6 @@
 """Talk to one server over one kept connection, each exchange under one deadline."""
 
-import asyncio
+from asyncio import core, wait_for
 import errno
 import gc
 import socket
@@ -37,28 +37,26 @@ class Connection:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             self._tls.verify_mode = ssl.CERT_REQUIRED
             self._tls.load_verify_locations(cadata=ca)
-        self._address = self._connection = self._stream = None
+        self._address = self._connection = self._socket = None
         self._received = b""
 
     def close(self) -> None:
         """Close the connection; the next exchange opens another."""
         # A TLS socket whose handshake failed does not close the one below it.
-        for each in (self._stream and self._stream.s, self._connection):
+        for each in (self._socket, self._connection):
             if each:
                 each.close()
-        self._connection = self._stream = None
+        self._connection = self._socket = None
         self._received = b""
 
     async def _in_time(self, exchange):
         # An exchange that wants its connection kept says so when it is through.
         self._is_keeping = False
         try:
-            return await asyncio.wait_for(exchange, self._timeout_s)
-        except asyncio.TimeoutError:
+            return await wait_for(exchange, self._timeout_s)
+        except core.TimeoutError:
             problem = f"nothing within {self._timeout_s} s"
-        except EOFError:
-            problem = "the connection was closed"
-        except (OSError, ValueError) as err:
+        except (OSError, EOFError, ValueError) as err:
             problem = errno.errorcode.get(err.args and err.args[0]) or str(err).strip()
         finally:
             if not self._is_keeping:
@@ -68,19 +66,19 @@ class Connection:
         raise Unreachable(f"{self._authority}, {self._step}: {problem}")
 
     async def _ask(self, message):
-        is_kept = self._stream is not None
+        kept = self._socket
         while True:
             try:
-                if not self._stream:
+                if not self._socket:
                     await self._open()
                 await self._write(message)
                 self._step = "waiting for an answer"
                 return await self._receive()
             except (OSError, EOFError):
                 # A kept connection that ends before any answer was closed meanwhile.
-                if not is_kept:
+                if not kept:
                     raise
-                is_kept = False
+                kept = None
                 self.close()
 
     async def _open(self):
@@ -88,7 +86,7 @@ class Connection:
             self._step = "looking up its name"
             self._address = socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM)[0]
             # It blocks: only now can the deadline be seen to have passed meanwhile.
-            await asyncio.sleep_ms(0)
+            await core.sleep_ms(0)
         self._step = "connecting"
         connection = self._connection = socket.socket(*self._address[:3])
         connection.setblocking(False)
@@ -104,17 +102,22 @@ class Connection:
                 connection, server_hostname=self._host, do_handshake_on_connect=False
             )
             connection.setblocking(False)
-        self._stream = asyncio.StreamReader(connection)
+        self._socket = connection
 
-    async def _write(self, message):
+    # Awaited, as in `asyncio.stream` itself, which would take 1.2 KB of the heap for this.
+    def _write(self, message):
         # Goes out in one write, once connected: two would wait for one another.
-        self._stream.out_buf = message
-        await self._stream.drain()
+        while message:
+            yield core._io_queue.queue_write(self._socket)
+            message = message[self._socket.write(message) or 0 :]
 
-    async def _receive(self):
-        data = await self._stream.read(_CHUNK_BYTES)
+    def _receive(self):
+        data = None
+        while data is None:
+            yield core._io_queue.queue_read(self._socket)
+            data = self._socket.read(_CHUNK_BYTES)
         if not data:
-            raise EOFError
+            raise EOFError("the connection was closed")
         self._received += data
 
     async def _take(self, count):

@@ -33,7 +33,7 @@ class HttpClient(Connection):
         )
         for name, value in request.headers.items():
             message += f"{name}: {value}\r\n"
-        if self._stream and self._stream.s.read(1) is not None:
+        if self._socket and self._socket.read(1) is not None:
             # Nobody speaks unasked: the server has closed the connection.
             self.close()
         await self._ask((message + "\r\n").encode() + request.body)
@@ -77,9 +77,10 @@ class HttpClient(Connection):
 
     async def _body(self, status, headers):
         body = b""
-        if status in (204, 304):
+        if status == 204:
             return body, True
-        if headers.get("transfer-encoding", "").lower() == "chunked":
+        if "transfer-encoding" in headers:
+            # It is chunked: no other was asked for.
             size = 1
             while size:
                 size = int((await self._line()).partition(";")[0], 16)

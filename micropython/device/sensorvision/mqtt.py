@@ -142,6 +142,42 @@ class MqttClient(Connection):
         return kind, await self._take(size)
 
 
+def make_client(settings: dict, ca: bytes | None) -> MqttClient:
+    """Return a client of the broker in the settings.
+
+    Args:
+        settings: complete, as `settings.load` returns them.
+        ca: see `Connection`.
+    """
+    from machine import unique_id
+
+    options = settings["mqtt"]
+    return MqttClient(
+        settings["url"],
+        ca,
+        settings["timeout_s"],
+        # Two boards may report for one device, but not with one client id.
+        settings["device_id"] + "-" + unique_id().hex(),
+        options["user"],
+        options["password"],
+        topic_of(settings, "status"),
+        # A board that misses one reading still speaks in time.
+        min(2 * settings["interval_s"] + settings["timeout_s"], 65535),
+    )
+
+
+def topic_of(settings: dict, leaf: str) -> str:
+    """Return one of the device's topics, such as its `telemetry`.
+
+    Args:
+        settings: see `make_client`.
+        leaf: the last level.
+    """
+    # Some brokers take a dot for the border of two levels.
+    level = settings["device_id"].replace(".", "-")
+    return f"{settings['mqtt']['prefix']}/devices/{level}/{leaf}"
+
+
 def _packet(kind, *parts):
     size = sum(len(part) for part in parts)
     head = bytearray((kind,))
