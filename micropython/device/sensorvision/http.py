@@ -13,10 +13,10 @@ class HttpClient(Connection):
     """A client of one server; see `Connection` for its arguments.
 
     Attributes:
-        date: the server's clock at its last answer, as it writes it, or None.
+        date: the server's clock at its last answer, as it writes it, or "".
     """
 
-    date = None
+    date = ""
 
     async def send(self, request):
         """Send a `protocol.Request` and return the `protocol.Answer` that came back.
@@ -44,7 +44,7 @@ class HttpClient(Connection):
                 raise ValueError("this is no HTTP")
             status = int(status[:3])
             headers = await self._headers()
-        self.date = headers.get("date")
+        self.date = headers.get("date", "")
         body, is_whole = await self._body(status, headers)
         # What nobody asked for would be taken for the next answer.
         self._is_keeping = (
