@@ -48,10 +48,6 @@ class Wifi:
         wlan.active(False)
         raise Unreachable(f"wifi {failed}can't be joined. Check ssid, password and range")
 
-    def leave(self) -> None:
-        """Leave the network, so that the next `connect` joins it anew."""
-        self.wlan.active(False)
-
     async def _join(self, chosen):
         wlan = self.wlan
         # Statuses differ between ports and can stick after an outage: off and on again.

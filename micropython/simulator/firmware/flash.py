@@ -7,6 +7,8 @@ import vfs
 from world import changes, tell, world
 
 BLOCK_BYTES = 4096
+# Made once: a driver takes no memory from a program that has none left.
+_ERASED = b"\xff" * BLOCK_BYTES
 
 _IOCTL_SYNC = 3
 _IOCTL_BLOCK_COUNT = 4
@@ -23,7 +25,7 @@ def mount(path, blocks):
         is_directory = False
         with host.open(path, "wb") as file:
             for _ in range(blocks):
-                file.write(b"\xff" * BLOCK_BYTES)
+                file.write(_ERASED)
     if is_directory:
         return vfs.VfsPosix(path)
     device = _Image(host.open(path, "r+b"))
@@ -63,9 +65,9 @@ class _Image:
         elif operation == _IOCTL_BLOCK_SIZE:
             return BLOCK_BYTES
         elif operation == _IOCTL_ERASE:
-            self._spend_power(block * BLOCK_BYTES, b"\xff" * BLOCK_BYTES)
+            self._spend_power(block * BLOCK_BYTES, _ERASED)
             self._file.seek(block * BLOCK_BYTES)
-            self._file.write(b"\xff" * BLOCK_BYTES)
+            self._file.write(_ERASED)
         return 0
 
     def _spend_power(self, position, content):
