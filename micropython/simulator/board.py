@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 import contextlib
 from pathlib import Path
+import time
 from types import TracebackType
 from typing import Self, cast
 
@@ -39,7 +40,7 @@ class SimulatedBoard:
         lines: everything that the board has printed.
         resets: how often it has started again.
         wakes: how often it has woken from a deep sleep.
-        bites: how often of these the watchdog was why.
+        bites_ms: when of the resets the watchdog was why, in milliseconds since 1970.
         has_lost_power: whether it is off because its world took its power away.
     """
 
@@ -58,7 +59,7 @@ class SimulatedBoard:
         self.lines: list[str] = []
         self.resets = 0
         self.wakes = 0
-        self.bites = 0
+        self.bites_ms: list[int] = []
         self.has_lost_power = False
         self._world = directory / "world.json"
         self._heap = heap
@@ -212,7 +213,9 @@ class SimulatedBoard:
         if self.has_lost_power:
             return None
         if has_bitten:
-            self.bites += 1
+            self.bites_ms.append(
+                self._clock.now_ms() if self._clock else time.time_ns() // 1_000_000
+            )
             return process.WATCHDOG
         return _CAUSES.get(code)
 

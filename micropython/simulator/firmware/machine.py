@@ -149,7 +149,10 @@ class _Chip:
     """Something on the I2C bus: 256 registers, and conversions where a chip measures."""
 
     def __init__(self, description):
+        self.description = description
         self.registers = bytearray(256)
+        # Nothing measured yet (BME280 data sheet, 5.3).
+        self.registers[_DATA : _DATA + 8] = b"\x80\0\0\x80\0\0\x80\0"
         for start, content in description["registers"].items():
             first = int(start)
             self.registers[first : first + len(content) // 2] = bytes.fromhex(content)
@@ -159,6 +162,7 @@ class _Chip:
         self._log = description.get("log")
         self._busy_polls = description.get("busy_polls", 1)
         self._converted = 0
+        self._has_converted = False
         self._polls_left = 0
 
     def read(self, register, count):
@@ -172,7 +176,7 @@ class _Chip:
                 self._convert()
                 self.registers[_STATUS] = 0
                 return bytes([_MEASURING])
-        if self._log and register == _DATA:
+        if self._log and self._has_converted and register == _DATA:
             self._note()
         return bytes(self.registers[register : register + count])
 
@@ -185,6 +189,7 @@ class _Chip:
                 self._convert()
 
     def _convert(self):
+        self._has_converted = True
         control = self.registers[_CTRL_MEAS]
         if self._log:
             self._converted = self._handed_out()
@@ -224,6 +229,8 @@ class _Chip:
             return 0
 
     def _note(self):
+        # What is left is in use.
+        gc.collect()
         line = _LOG_LINE.format(self._handed_out(), time.time_ns() // 1_000_000, gc.mem_alloc())
         with HOST.open(self._log, "ab") as log:
             log.write(line)
@@ -236,11 +243,16 @@ _chips_of_change = -1
 def _chip(sda, scl, address):
     global _chips_of_change
     if changes() != _chips_of_change:
+        before = _chips.copy()
         _chips.clear()
         _chips_of_change = changes()
         for description in world().get("i2c", ()):
             key = (description["sda"], description["scl"], description["address"])
-            _chips[key] = _Chip(description)
+            chip = before.get(key)
+            # One that stays where it is goes on with what it does.
+            if chip is None or chip.description != description:
+                chip = _Chip(description)
+            _chips[key] = chip
     chip = _chips.get((sda, scl, address))
     if chip is None:
         raise OSError(_ENODEV)
@@ -282,6 +294,34 @@ class I2C(SoftI2C):
 
     def __init__(self, number, *, scl, sda, freq=400000, timeout=50000):
         super().__init__(scl, sda)
+
+
+class ADC:
+    """A converter on a pin or a channel; what it reads, of 65535, is the world's."""
+
+    CORE_TEMP = 4
+    ATTN_11DB = 3
+
+    def __init__(self, source):
+        self._key = str(getattr(source, "number", source))
+        if self._key not in world().get("adc", {}):
+            raise ValueError("invalid channel")
+
+    def __getattr__(self, name):
+        """Have an attenuator and microvolts only where the chip is one of Espressif."""
+        if "esp32" not in world() or name not in ("atten", "read_uv"):
+            raise AttributeError(name)
+        return getattr(self, "_" + name)
+
+    def read_u16(self):
+        """Read the level as part of the range."""
+        return world()["adc"][self._key]
+
+    def _atten(self, attenuation):
+        self._range_uv = 3100000 if attenuation == self.ATTN_11DB else 950000
+
+    def _read_uv(self):
+        return self._range_uv * self.read_u16() // 65535
 
 
 _dht_read_ms = {}
@@ -331,13 +371,18 @@ class Timer:
     def init(self, *, mode=PERIODIC, period, callback):
         """Call back every `period` milliseconds."""
         self._is_running = True
-        _thread.start_new_thread(self._run, (period, callback))
+        _thread.start_new_thread(self._run, (mode, period, callback))
 
     def deinit(self):
         """Stop calling back."""
         self._is_running = False
 
-    def _run(self, period, callback):
+    def _run(self, mode, period, callback):
         while self._is_running:
             time.sleep_ms(period)
-            callback(self)
+            try:
+                callback(self)
+            except SystemExit:
+                # Only ends this thread, while a reset ends them all.
+                tell(b"0\n")
+            self._is_running = self._is_running and mode == self.PERIODIC

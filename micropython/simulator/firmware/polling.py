@@ -2,7 +2,6 @@
 
 import uselect
 from uselect import *  # noqa: F403
-import utime
 
 import pace
 
@@ -40,12 +39,12 @@ class poll:
         if ready or not timeout_ms:
             return ready
         if self._streams and (self._patience_ms or timeout_ms < 0):
-            began_ms = utime.ticks_ms()
+            began_ms = pace.ticks_ms()
             waiting_ms = self._patience_ms
             if timeout_ms >= 0:
                 waiting_ms = min(waiting_ms, timeout_ms)
             ready = self._poll.poll(waiting_ms if timeout_ms >= 0 else -1)
-            waited_ms = utime.ticks_ms() - began_ms
+            waited_ms = pace.ticks_diff(pace.ticks_ms(), began_ms)
             if ready:
                 self._patience_ms = _PATIENCE_MS
                 return ready
