@@ -38,12 +38,15 @@ _REFUSED = {
         changed(url="sensorvision.example"),
         (
             "url 'sensorvision.example' is no server address. Write it like "
-            "https://sensorvision.example"
+            "https://sensorvision.example or mqtts://broker.example"
         ),
     ),
     "url with a password": (
         changed(url="http://me:secret@host"),
-        "url '***' is no server address. Write it like https://sensorvision.example",
+        (
+            "url '***' is no server address. Write it like "
+            "https://sensorvision.example or mqtts://broker.example"
+        ),
     ),
     "url of another kind": (
         changed(url=5),
