@@ -17,6 +17,7 @@ from micropython.provision import (
     install,
     log,
     ports,
+    release,
     selftest,
     settings,
     work,
@@ -295,9 +296,33 @@ def logs(port: str | None, seconds: float | None) -> Exit:
 @board.command(epilog=_CODES)
 @_port_option
 @_timeout_option
+@click.option(
+    "--release",
+    "directory",
+    type=_PATH,
+    metavar="DIR",
+    help="Touch no board, but write into DIR what boards fetch over the air.",
+)
+@click.option("--version", help="With --release: its version, by default the port's.")
+@click.option(
+    "--key-file",
+    type=_PATH,
+    help="With --release: holds the key that boards have as update.key.",
+)
 @_ends_by_code
-def update(port: str | None, timeout: int) -> Exit:
+def update(
+    port: str | None,
+    timeout: int,
+    directory: Path | None,
+    version: str | None,
+    key_file: Path | None,
+) -> Exit:
     """Bring the port's files on a board up to date by cable, and keep its settings."""
+    if directory:
+        _write_release(directory, version or release.port_version(), key_file)
+        return Exit.DONE
+    if key_file or version:
+        raise click.UsageError("--key-file and --version need --release.")
     found, survey = _flashed(port)
     work.write(
         found,
@@ -318,3 +343,15 @@ def _flashed(port: str | None) -> tuple[Board, firmware.Survey]:
             "The port is not on this board yet. Put it there with `sensorvision board flash`",
         )
     return found, survey
+
+
+def _write_release(directory: Path, version: str, key_file: Path | None) -> None:
+    try:
+        key = key_file.read_text(encoding="utf-8").strip() if key_file else None
+        release.write_release(directory, version, key)
+    except OSError as err:
+        raise ProvisionError(
+            Exit.SETTINGS, f"{err.filename} can't be used: {err.strerror}"
+        ) from err
+    signed = "signed" if key else "not signed"
+    click.echo(f"Version {version} is in {directory}, {signed}.")

@@ -8,6 +8,7 @@ import sys
 FIRMWARE = Path(__file__).with_name("firmware")
 
 EXIT_RESET = 64
+EXIT_BOOTLOADER = 66
 
 # As `machine.reset_cause()` says it.
 POWER_ON = 1

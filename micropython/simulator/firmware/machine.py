@@ -16,6 +16,7 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _EXIT_RESET = 64
+_EXIT_BOOTLOADER = 66
 
 _ENODEV = 19
 _ETIMEDOUT = 110
@@ -37,6 +38,11 @@ _LOG_LINE_BYTES = 33
 def reset():
     """Restart the board as its reset button does."""
     sys.exit(_EXIT_RESET)
+
+
+def bootloader(timeout=0):
+    """Start what takes new firmware in the place of the board's own."""
+    sys.exit(_EXIT_BOOTLOADER)
 
 
 def reset_cause():
