@@ -44,6 +44,12 @@ Exit codes:
 """
 
 _port_option = click.option("--port", help="The board's serial port.")
+_wait_option = click.option(
+    "--wait",
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait for a board that sleeps deeply: as long as its interval.",
+)
 _timeout_option = click.option(
     "--timeout", default=90, show_default=True, help="Seconds for the first reading."
 )
@@ -199,6 +205,7 @@ def list_boards(port: str | None) -> Exit:
 @click.option(
     "--drive", type=_PATH, help="Where the drive of a Pico in BOOTSEL mode is mounted."
 )
+@_wait_option
 @_timeout_option
 @_ends_by_code
 @_with_settings
@@ -209,6 +216,7 @@ def flash(
     reinstall: bool,
     in_boot_mode: bool,
     drive: Path | None,
+    wait: float,
     timeout: int,
     given: Given,
     certificate: bytes | None,
@@ -228,7 +236,7 @@ def flash(
     if reinstall and not image:
         raise click.UsageError("--reinstall needs --firmware.")
     found, survey = work.prepare(
-        port, work.Firmware(image, reinstall, in_boot_mode, drive)
+        port, wait, work.Firmware(image, reinstall, in_boot_mode, drive)
     )
     work.write(
         found, survey, given, certificate=certificate, login=login, is_whole=True
@@ -244,19 +252,21 @@ def flash(
 
 @board.command(epilog=_CODES)
 @_port_option
+@_wait_option
 @_timeout_option
 @_ends_by_code
 @_with_settings
 def configure(
     *,
     port: str | None,
+    wait: float,
     timeout: int,
     given: Given,
     certificate: bytes | None,
     login: work.Login | None,
 ) -> Exit:
     """Change settings on a board that has been flashed, and see it report with them."""
-    found, survey = _flashed(port)
+    found, survey = _flashed(port, wait)
     work.write(
         found, survey, given, certificate=certificate, login=login, is_whole=False
     )
@@ -265,10 +275,11 @@ def configure(
 
 @board.command(epilog=_CODES)
 @_port_option
+@_wait_option
 @_ends_by_code
-def test(port: str | None) -> Exit:
+def test(port: str | None, wait: float) -> Exit:
     """Let a board try its sensors, its network, its clock and its server."""
-    found, survey = _flashed(port)
+    found, survey = _flashed(port, wait)
     if not selftest.is_on(survey):
         raise ProvisionError(
             Exit.FIRMWARE,
@@ -295,6 +306,7 @@ def logs(port: str | None, seconds: float | None) -> Exit:
 
 @board.command(epilog=_CODES)
 @_port_option
+@_wait_option
 @_timeout_option
 @click.option(
     "--release",
@@ -312,6 +324,7 @@ def logs(port: str | None, seconds: float | None) -> Exit:
 @_ends_by_code
 def update(
     port: str | None,
+    wait: float,
     timeout: int,
     directory: Path | None,
     version: str | None,
@@ -323,7 +336,7 @@ def update(
         return Exit.DONE
     if key_file or version:
         raise click.UsageError("--key-file and --version need --release.")
-    found, survey = _flashed(port)
+    found, survey = _flashed(port, wait)
     work.write(
         found,
         survey,
@@ -335,8 +348,8 @@ def update(
     return work.see_it_report(found, timeout)
 
 
-def _flashed(port: str | None) -> tuple[Board, firmware.Survey]:
-    found, survey = work.prepare(port, work.Firmware(None, False, False, None))
+def _flashed(port: str | None, wait_s: float) -> tuple[Board, firmware.Survey]:
+    found, survey = work.prepare(port, wait_s)
     if survey.settings is None or "/main.py" not in survey.files:
         raise ProvisionError(
             Exit.FIRMWARE,

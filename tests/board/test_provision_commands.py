@@ -88,6 +88,19 @@ async def test_key_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert f"{tmp_path / 'key'} can't be used: No such file" in ended.output
 
 
+async def test_board_that_is_away_is_waited_for(
+    plug: Plug, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    waiting = asyncio.create_task(
+        flash(str(tmp_path / "board"), *options(sandbox), "--wait=30")
+    )
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    await plug()
+    ended = await waiting
+    assert ended.code == Exit.DONE, ended.output
+
+
 @pytest.mark.parametrize("name", ["configure", "test", "update"])
 async def test_board_without_the_port_is_told(plug: Plug, name: str) -> None:
     port = await plug()
