@@ -6,10 +6,11 @@ import signal
 import sys
 from types import ModuleType
 
-from . import cluster, faults, kill, mqtt, outage, power, soak, stop
+from . import board_life, cluster, faults, kill, mqtt, outage, power, soak, stop
 
 # Each describes its command line by `add_arguments`, and `run` returns a verdict.
 _PROOFS: dict[str, ModuleType] = {
+    "board-life": board_life,
     "cluster": cluster,
     "faults": faults,
     "kill": kill,

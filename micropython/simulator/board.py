@@ -35,6 +35,7 @@ class SimulatedBoard:
         lines: everything that the board has printed.
         resets: how often it has started again.
         bites_ms: when of these the watchdog was why, in milliseconds since 1970.
+        started_ms: when its program was started last.
         has_lost_power: whether it is off because its world took its power away.
     """
 
@@ -53,6 +54,7 @@ class SimulatedBoard:
         self.lines: list[str] = []
         self.resets = 0
         self.bites_ms: list[int] = []
+        self.started_ms = 0
         self.has_lost_power = False
         self._world = directory / "world.json"
         self._heap = heap
@@ -144,6 +146,9 @@ class SimulatedBoard:
         except TimeoutError:
             raise TimeoutError(f"the board still runs: {self.lines}") from None
 
+    def _now_ms(self) -> int:
+        return self._clock.now_ms() if self._clock else time.time_ns() // 1_000_000
+
     async def _run(self) -> None:
         watchdog = process.Watchdog()
         try:
@@ -156,6 +161,7 @@ class SimulatedBoard:
             watchdog.close()
 
     async def _run_once(self, watchdog: process.Watchdog, cause: int) -> int | None:
+        self.started_ms = self._now_ms()
         child = await asyncio.create_subprocess_exec(
             *process.command(self._heap),
             stdin=asyncio.subprocess.DEVNULL,
@@ -198,9 +204,7 @@ class SimulatedBoard:
         if self.has_lost_power:
             return None
         if has_bitten:
-            self.bites_ms.append(
-                self._clock.now_ms() if self._clock else time.time_ns() // 1_000_000
-            )
+            self.bites_ms.append(self._now_ms())
             return process.WATCHDOG
         return process.HARD_RESET if code == process.EXIT_RESET else None
 
