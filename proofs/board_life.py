@@ -47,12 +47,13 @@ _IN_MEMORY_MS = (min(_EVERY * _INTERVAL_S, _EVERY_S) + 10) * 1000
 
 _QUIET_MINUTES = (5, 90)
 _SECOND_CUTS = 0.3
+_CUTS_IN_A_WRITE = 0.5
 _CALM_SHARE = 0.4
 # After an hour without success the board starts again, and its memory is as new.
 _MOST_CALM_MINUTES = 50
 # The longest pause between two tries, and what joining and asking take.
 _TIME_TO_ASK_MS = 10 * _MINUTE_MS
-_FLASH_BLOCKS_AT_MOST = 6
+_MOST_WRITES_BEFORE = 20
 _BYTES_OF_A_FEW_MESSAGES = 600
 _A_FEW_MINUTES_MS = 5 * _MINUTE_MS
 _LONGEST_STEP_S = 0.02
@@ -389,11 +390,7 @@ class Life:
         await self._cut()
 
     async def _lose_power_in_a_write(self) -> None:
-        self._writes_left = self._random.randint(0, _FLASH_BLOCKS_AT_MOST)
-        self._change_world()
-        await self._pass(60)
-        self._writes_left = None
-        self._change_world()
+        await self._pass_to_a_write(60)
 
     async def _lose_power_and_time(self) -> None:
         self._has_ntp = False
@@ -423,10 +420,22 @@ class Life:
         if self._has_cuts and self._random.random() < _SECOND_CUTS:
             before = minutes * self._random.random()
             await self._pass(before)
+            minutes -= before
+            if self._random.random() < _CUTS_IN_A_WRITE:
+                self._note("power_cut_in_a_write")
+                await self._pass_to_a_write(minutes)
+                return
             self._note("power_cut")
             await self._cut()
-            minutes -= before
         await self._pass(minutes)
+
+    async def _pass_to_a_write(self, minutes: float) -> None:
+        """Let minutes pass, and have power go in the middle of a write to flash."""
+        self._writes_left = self._random.randint(0, _MOST_WRITES_BEFORE)
+        self._change_world()
+        await self._pass(minutes)
+        self._writes_left = None
+        self._change_world()
 
     async def _pass(self, minutes: float) -> None:
         """Let minutes pass, and give the board its power back where that has gone."""

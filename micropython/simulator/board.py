@@ -175,7 +175,7 @@ class SimulatedBoard:
                 self._world,
                 watchdog.feeding_end,
                 reset_cause=cause,
-                clock=self._clock and self._clock.path,
+                clock=self._clock.path if self._clock else None,
             ),
         )
         printed = cast("asyncio.StreamReader", child.stdout)
