@@ -87,6 +87,47 @@ def dht22_frame(temperature: float, humidity: float) -> str:
     return (frame + bytes([sum(frame) & 255])).hex()
 
 
+def dht11_frame(temperature: float, humidity: float) -> str:
+    """Return the frame in which a DHT11 says this, for a pin's list in the world's `dht`."""
+    tenths = round(abs(temperature) * 10)
+    wet = round(humidity * 10)
+    sign = 0x80 if temperature < 0 else 0
+    frame = bytes([wet // 10, wet % 10, tenths // 10, tenths % 10 | sign])
+    return (frame + bytes([sum(frame) & 255])).hex()
+
+
+def ds18b20(
+    raws: Sequence[int] = (0x0191,),
+    *,
+    rom: str = "28ff641e8216c3",
+    conversion_ms: int = 700,
+    flips: int | None = None,
+) -> dict[str, Any]:
+    """Return a chip for a pin's list in the world's `onewire`.
+
+    Args:
+        raws: what its conversions give in sixteenths of a degree, in turn.
+        rom: its id without the checksum, family first.
+        conversion_ms: how long a conversion takes.
+        flips: the bit of its scratchpad that a bad line turns over.
+    """
+    content = bytes.fromhex(rom)
+    return {
+        "rom": (content + bytes([_crc8(content)])).hex(),
+        "raws": list(raws),
+        "conversion_ms": conversion_ms,
+        "flips": flips,
+    }
+
+
+def _crc8(content: bytes) -> int:
+    """Return the checksum of 1-Wire (Maxim's application note 27)."""
+    crc = 0
+    for bit in (byte >> place & 1 for byte in content for place in range(8)):
+        crc = crc >> 1 ^ (0x8C if (crc ^ bit) & 1 else 0)
+    return crc
+
+
 def wlan(
     statuses: Sequence[int] = (1001, 1010),
     *,

@@ -26,13 +26,28 @@ def mount(path, blocks):
             for _ in range(blocks):
                 file.write(_ERASED)
     if is_directory:
-        return vfs.VfsPosix(path)
+        return _Directory(path)
     device = _Image(host.open(path, "r+b"))
     try:
         return vfs.VfsLfs2(device)
     except OSError:
         vfs.VfsLfs2.mkfs(device)
         return vfs.VfsLfs2(device)
+
+
+class _Directory(vfs.VfsPosix):
+    """A directory of the host, with what the unix port gets wrong in one put right."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self._path = path
+
+    def rename(self, old, new):
+        """Rename a file or a directory; the port's own takes the new path for both."""
+        vfs.VfsPosix().rename(self._on_host(old), self._on_host(new))
+
+    def _on_host(self, path):
+        return self._path + "/" + path.lstrip("/")
 
 
 class _Image:
@@ -82,3 +97,55 @@ class _Image:
             self._file.write(memoryview(content)[: len(content) // 2])
             tell(b"cut\n")
             pace.halt()
+
+
+class PowerCut(BaseException):
+    """The power goes; no program can do anything about it."""
+
+
+class FragileChip:
+    """A flash chip in memory, whose power goes at one of its operations.
+
+    Args:
+        content: of the whole chip; it is changed.
+        cut_at: the number of the operation, counted from 0; never where it is None.
+        is_torn: whether half of this operation is done.
+
+    Attributes:
+        operations: how many writes and erases there were.
+    """
+
+    def __init__(self, content, cut_at=None, is_torn=False):
+        self._content = content
+        self._cut_at = cut_at
+        self._is_torn = is_torn
+        self.operations = 0
+
+    def readblocks(self, block, buffer, offset=0):
+        """Read part of a block."""
+        start = block * BLOCK_BYTES + offset
+        buffer[:] = self._content[start : start + len(buffer)]
+
+    def writeblocks(self, block, buffer, offset=0):
+        """Program part of a block."""
+        self._change(block * BLOCK_BYTES + offset, buffer)
+
+    def ioctl(self, operation, block):
+        """Answer what a file system asks of a block device."""
+        if operation == _IOCTL_BLOCK_COUNT:
+            return len(self._content) // BLOCK_BYTES
+        if operation == _IOCTL_BLOCK_SIZE:
+            return BLOCK_BYTES
+        if operation == _IOCTL_ERASE:
+            self._change(block * BLOCK_BYTES, b"\xff" * BLOCK_BYTES)
+        return 0
+
+    def _change(self, start, data):
+        number = self.operations
+        self.operations += 1
+        if self._cut_at is not None and number >= self._cut_at:
+            if self._is_torn and number == self._cut_at:
+                half = len(data) // 2
+                self._content[start : start + half] = memoryview(data)[:half]
+            raise PowerCut
+        self._content[start : start + len(data)] = data

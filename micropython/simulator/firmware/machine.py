@@ -58,8 +58,7 @@ class RTC:
             now = time.gmtime()
             return (now[0], now[1], now[2], now[6], now[3], now[4], now[5], 0)
         year, month, day, _, hour, minute, second, _ = value
-        wanted = time.mktime((year, month, day, hour, minute, second, 0, 0))
-        time.set_shift(int(wanted) - int(time.time_ns() // 1_000_000_000))
+        time.set_date((year, month, day, hour, minute, second))
         return None
 
 
@@ -255,6 +254,34 @@ class I2C(SoftI2C):
         super().__init__(scl, sda)
 
 
+class ADC:
+    """A converter on a pin or a channel; what it reads, of 65535, is the world's."""
+
+    CORE_TEMP = 4
+    ATTN_11DB = 3
+
+    def __init__(self, source):
+        self._key = str(getattr(source, "number", source))
+        if self._key not in world().get("adc", {}):
+            raise ValueError("invalid channel")
+
+    def __getattr__(self, name):
+        """Have an attenuator and microvolts only where the chip is one of Espressif."""
+        if "esp32" not in world() or name not in ("atten", "read_uv"):
+            raise AttributeError(name)
+        return getattr(self, "_" + name)
+
+    def read_u16(self):
+        """Read the level as part of the range."""
+        return world()["adc"][self._key]
+
+    def _atten(self, attenuation):
+        self._range_uv = 3100000 if attenuation == self.ATTN_11DB else 950000
+
+    def _read_uv(self):
+        return self._range_uv * self.read_u16() // 65535
+
+
 _dht_read_ms = {}
 _dht_frames_read = {}
 
@@ -302,13 +329,18 @@ class Timer:
     def init(self, *, mode=PERIODIC, period, callback):
         """Call back every `period` milliseconds."""
         self._is_running = True
-        _thread.start_new_thread(self._run, (period, callback))
+        _thread.start_new_thread(self._run, (mode, period, callback))
 
     def deinit(self):
         """Stop calling back."""
         self._is_running = False
 
-    def _run(self, period, callback):
+    def _run(self, mode, period, callback):
         while self._is_running:
             time.sleep_ms(period)
-            callback(self)
+            try:
+                callback(self)
+            except SystemExit:
+                # Only ends this thread, while a reset ends them all.
+                tell(b"0\n")
+            self._is_running = self._is_running and mode == self.PERIODIC
