@@ -15,6 +15,7 @@ can be watched.
 
 import argparse
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 import json
@@ -268,10 +269,13 @@ class Life:
     @property
     def flaws(self) -> list[str]:
         """Return what should never be."""
-        crashes = [
+        crashes = Counter(
             line for line in self._last_lines_of_crashes() if _GIVES_UP not in line
+        )
+        return [
+            f"The board has crashed {count} times: {line}"
+            for line, count in crashes.items()
         ]
-        return [f"The board has crashed: {line}" for line in crashes]
 
     def _last_lines_of_crashes(self) -> Iterator[str]:
         """Yield what each error that has ended the program was."""
