@@ -63,10 +63,6 @@ class Store(Outbox):
 
     def put(self, variables: dict[str, int | float]) -> None:
         """Add what was measured now, by variable."""
-        for name, value in list(variables.items()):
-            # JSON has no word for what is no number, or has no end.
-            if value - value:
-                del variables[name]
         super().put(variables)
         self.flush(False)
 
