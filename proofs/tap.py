@@ -27,6 +27,8 @@ class Tap:
         broker_port: where new connections lead; those that there are stay.
         port: where to connect to instead.
         is_open: whether anybody is let through.
+        flowing: set while what is said arrives; otherwise it waits on the way.
+        cut_in: bytes that still arrive before the line is cut, if it is to be.
         acknowledged: the payloads that the broker has acknowledged, in that order.
         retained: how many messages the broker was told to keep for others.
     """
@@ -35,6 +37,9 @@ class Tap:
         self.broker_port = broker_port
         self.port = 0
         self.is_open = True
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.cut_in: int | None = None
         self.acknowledged: list[bytes] = []
         self.retained = 0
         self._sessions: set[asyncio.Task[None]] = set()
@@ -46,9 +51,14 @@ class Tap:
         async with server:
             self.port = server.sockets[0].getsockname()[1]
             yield
-            for session in self._sessions:
-                session.cancel()
-            await asyncio.gather(*self._sessions, return_exceptions=True)
+            await self.drop()
+
+    async def drop(self) -> None:
+        """Break the connections that there are."""
+        sessions = [*self._sessions]
+        for session in sessions:
+            session.cancel()
+        await asyncio.gather(*sessions, return_exceptions=True)
 
     async def _let_through(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -66,8 +76,8 @@ class Tap:
             task.add_done_callback(self._sessions.discard)
         session = _Session(self)
         ways = [
-            asyncio.ensure_future(_carry(reader, broker[1], session.asked)),
-            asyncio.ensure_future(_carry(broker[0], writer, session.answered)),
+            asyncio.ensure_future(self._carry(reader, broker[1], session.asked)),
+            asyncio.ensure_future(self._carry(broker[0], writer, session.answered)),
         ]
         try:
             # Where one end is gone, the other has nobody to talk to.
@@ -78,6 +88,25 @@ class Tap:
             await asyncio.gather(*ways, return_exceptions=True)
             writer.close()
             broker[1].close()
+
+    async def _carry(
+        self,
+        source: asyncio.StreamReader,
+        target: asyncio.StreamWriter,
+        note: Callable[[bytes], None],
+    ) -> None:
+        """Carry what comes, and note it first."""
+        while data := await source.read(_CHUNK_BYTES):
+            await self.flowing.wait()
+            is_last = self.cut_in is not None and self.cut_in <= len(data)
+            if self.cut_in is not None:
+                data = data[: self.cut_in]
+                self.cut_in = None if is_last else self.cut_in - len(data)
+            note(data)
+            target.write(data)
+            await target.drain()
+            if is_last:
+                return
 
 
 @dataclass
@@ -130,15 +159,3 @@ class _Session:
         for first, packet in self._answered.take(data):
             if first == _PUBACK and packet[:2] in self._payloads:
                 self._tap.acknowledged.append(self._payloads.pop(packet[:2]))
-
-
-async def _carry(
-    source: asyncio.StreamReader,
-    target: asyncio.StreamWriter,
-    note: Callable[[bytes], None],
-) -> None:
-    """Carry what comes, and note it first."""
-    while data := await source.read(_CHUNK_BYTES):
-        note(data)
-        target.write(data)
-        await target.drain()

@@ -79,20 +79,19 @@ class Route:
         try:
             await delivery.run()
         finally:
-            # Also what came to its end after the stop has said that somebody is there.
-            self._forget_connection()
+            if self._task is asyncio.current_task():
+                # What came to its end after the stop has said that somebody is there.
+                self.forget_connection()
 
     @callback
     def stop(self) -> None:
-        """Send nothing any more; whether anybody is there is not known then.
-
-        What was about to be sent is put back.
-        """
+        """Send nothing any more; what was about to be sent is put back."""
         if self._task:
             self._task.cancel()
-        self._forget_connection()
 
-    def _forget_connection(self) -> None:
+    @callback
+    def forget_connection(self) -> None:
+        """Show that nothing is known of the other side."""
         self.status.is_connected = None
         self.tell()
 

@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
 
-from .client.protocol import connectivity_request
+from .client.probing import connectivity_request
 from .connection import trust
 from .const import DOMAIN
 from .runtime import SensorVisionConfigEntry

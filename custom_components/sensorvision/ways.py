@@ -62,6 +62,7 @@ class Ways:
         """Send nothing any more; whether anybody is there is not known then."""
         for route in self:
             route.stop()
+            route.forget_connection()
 
     @callback
     def tell(self) -> None:

@@ -6,7 +6,7 @@ from enum import IntEnum
 class Exit(IntEnum):
     """How the command ends; click itself ends with 2 where the command line is wrong."""
 
-    DELIVERED = 0
+    DONE = 0
     NOT_DELIVERED = 1
     NO_BOARD = 3
     NO_ANSWER = 4
@@ -14,6 +14,7 @@ class Exit(IntEnum):
     SETTINGS = 6
     FLASH_FULL = 7
     COPY = 8
+    ACCOUNT = 9
 
 
 class ProvisionError(Exception):

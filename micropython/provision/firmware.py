@@ -2,11 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+import time
 
 from micropython.provision.errors import Exit, ProvisionError
 from micropython.provision.mpremote import Board
 
 MIN_VERSION = (1, 23)
+
+_RETRY_S = 0.5
+
+_IDENTITY = """
+import sys, json
+impl = sys.implementation
+print(json.dumps([impl.name, list(impl.version[:3]), getattr(impl, '_machine', '')]))
+"""
 
 # One round trip: the firmware, free bytes, block size, and sizes and hashes of our files.
 _SURVEY = """
@@ -109,6 +118,46 @@ def survey(board: Board) -> Survey:
     )
 
 
+def identify(board: Board) -> str:
+    """Ask a board for its firmware, in words, and let its program start again.
+
+    Raises:
+        ProvisionError: it does not answer.
+    """
+    name, version, machine = board.ask(_IDENTITY)
+    board.run(["reset"])
+    return f"{_words(name, version)} ({machine})"
+
+
+def describe(survey: Survey) -> str:
+    """Say in words what a board is."""
+    return (
+        f"The board runs {_words(survey.name, survey.version)} ({survey.machine}) and has "
+        f"{survey.free_bytes // 1024} KB of flash free."
+    )
+
+
+def wait_for(board: Board, timeout_s: float) -> Survey:
+    """Ask a board about itself until it answers: it may still be starting.
+
+    Raises:
+        ProvisionError: it did not in time.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            return survey(board)
+        except ProvisionError:
+            if time.monotonic() > deadline_s:
+                raise
+        time.sleep(_RETRY_S)
+
+
+def _words(name: str, version: Sequence[int]) -> str:
+    shown = "MicroPython" if name == "micropython" else name
+    return f"{shown} {'.'.join(str(part) for part in version)}"
+
+
 def check_firmware(name: str, version: Sequence[int]) -> None:
     """Make sure that the port runs on a firmware.
 
@@ -118,11 +167,12 @@ def check_firmware(name: str, version: Sequence[int]) -> None:
     if name != "micropython":
         raise ProvisionError(
             Exit.FIRMWARE,
-            f"The board runs {name}, not MicroPython. Install MicroPython 1.23 or newer on it",
+            f"The board runs {name}, not MicroPython. Install MicroPython 1.23 or newer on it "
+            "with --firmware FILE --reinstall",
         )
     if tuple(version[:2]) < MIN_VERSION:
-        shown = ".".join(str(part) for part in version)
         raise ProvisionError(
             Exit.FIRMWARE,
-            f"The board runs MicroPython {shown}, which is too old. Install 1.23 or newer on it",
+            f"The board runs {_words(name, version)}, which is too old. Install 1.23 or newer "
+            "on it with --firmware FILE --reinstall",
         )

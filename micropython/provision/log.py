@@ -6,6 +6,9 @@ import time
 
 import serial  # type: ignore[import-untyped]
 
+from micropython.provision.errors import ProvisionError
+from micropython.provision.ports import check_access
+
 _BAUD = 115200
 _READ_TIMEOUT_S = 0.2
 _REOPEN_INTERVAL_S = 0.5
@@ -62,12 +65,14 @@ def lines(port: str, timeout_s: float) -> Iterator[str]:
     rest = b""
     while time.monotonic() < deadline_s:
         try:
-            with serial.Serial(port, _BAUD, timeout=_READ_TIMEOUT_S) as connection:
+            with serial.Serial(
+                check_access(port), _BAUD, timeout=_READ_TIMEOUT_S
+            ) as connection:
                 while time.monotonic() < deadline_s:
                     *whole, rest = (
                         rest + connection.read(connection.in_waiting or 1)
                     ).split(b"\n")
                     for line in whole:
                         yield line.decode(errors="replace").strip()
-        except OSError:
+        except OSError, ProvisionError:
             time.sleep(_REOPEN_INTERVAL_S)

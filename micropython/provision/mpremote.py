@@ -1,22 +1,31 @@
 """Talk to a board through mpremote's command line, which alone has a stable interface."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import json
-import subprocess
-import sys
 from typing import Any
 
+from micropython.provision.children import run_module
 from micropython.provision.errors import Exit, ProvisionError
+from micropython.provision.ports import check_access
 
 _ANSWER_TIMEOUT_S = 6
 _COPY_TIMEOUT_S = 120
+
+_LOST = (
+    "disconnected",
+    "Input/output error",
+    "returned no data",
+    "could not open port",
+    "No such device",
+)
 
 
 class Board:
     """A board at the end of a serial port.
 
     Args:
-        port: its path.
+        port: its path, or a link to it, which is followed anew each time: a board may
+            come back under another name.
     """
 
     def __init__(self, port: str) -> None:
@@ -28,17 +37,34 @@ class Board:
         Raises:
             ProvisionError: the board does not answer, or with no JSON.
         """
-        answer = self._run(["exec", code], _ANSWER_TIMEOUT_S)
+        printed: list[str] = []
+        self._run(["exec", code], _ANSWER_TIMEOUT_S, printed.append)
         try:
-            return json.loads(answer.splitlines()[-1])
+            return json.loads(printed[-1])
         except ValueError, IndexError:
             raise ProvisionError(
                 Exit.NO_ANSWER,
                 f"The board at {self.port} answers with what is no MicroPython",
             ) from None
 
-    def run(self, *commands: Sequence[str]) -> None:
+    def execute(
+        self, code: str, timeout_s: float, on_line: Callable[[str], None]
+    ) -> None:
+        """Run code on the board, and pass on what it prints while it does.
+
+        Raises:
+            ProvisionError: the board does not answer, or the code fails.
+        """
+        self._run(["exec", code], timeout_s, on_line)
+
+    def run(
+        self, *commands: Sequence[str], on_line: Callable[[str], None] | None = None
+    ) -> None:
         """Run mpremote's commands one after the other, over one connection.
+
+        Args:
+            commands: the words of each.
+            on_line: is given what mpremote prints, which is a line for each copy.
 
         Raises:
             ProvisionError: the flash is full, or a command fails.
@@ -46,33 +72,27 @@ class Board:
         chain: list[str] = []
         for command in commands:
             chain += ["+", *command] if chain else command
-        self._run(chain, _COPY_TIMEOUT_S)
+        self._run(chain, _COPY_TIMEOUT_S, on_line or (lambda _: None))
 
-    def _run(self, arguments: Sequence[str], timeout_s: float) -> str:
-        try:
-            # `resume` keeps from a soft reset, after which nobody would feed the watchdog.
-            ended = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "mpremote",
-                    "connect",
-                    self.port,
-                    "resume",
-                    *arguments,
-                ],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise ProvisionError(Exit.NO_ANSWER, _silent(self.port)) from None
-        if ended.returncode:
-            raise failure(self.port, ended.stdout + ended.stderr)
-        return ended.stdout
+    def _run(
+        self,
+        arguments: Sequence[str],
+        timeout_s: float,
+        on_line: Callable[[str], None],
+    ) -> None:
+        printed: list[str] = []
+
+        def take(line: str) -> None:
+            printed.append(line)
+            on_line(line)
+
+        # `resume` keeps from a soft reset, after which nobody would feed the watchdog.
+        connect = ["mpremote", "connect", check_access(self.port), "resume"]
+        code = run_module([*connect, *arguments], timeout_s, take)
+        if code is None:
+            raise ProvisionError(Exit.NO_ANSWER, _silent(self.port))
+        if code:
+            raise failure(self.port, "\n".join(printed))
 
 
 def failure(port: str, output: str) -> ProvisionError:
@@ -89,7 +109,13 @@ def failure(port: str, output: str) -> ProvisionError:
             f"{port} can't be opened: another program may use it. Close serial monitors and "
             "editors, then flash again",
         )
-    if "raw repl" in output or "device disconnected" in output:
+    if any(words in output for words in _LOST):
+        return ProvisionError(
+            Exit.NO_ANSWER,
+            f"The connection to the board at {port} broke. Check the cable and both of its "
+            "plugs, then run the same command again",
+        )
+    if "raw repl" in output or "timeout waiting" in output:
         return ProvisionError(Exit.NO_ANSWER, _silent(port))
     last = (output.strip().splitlines() or ["nothing"])[-1]
     return ProvisionError(
@@ -100,6 +126,7 @@ def failure(port: str, output: str) -> ProvisionError:
 
 def _silent(port: str) -> str:
     return (
-        f"The board at {port} does not answer. Unplug it and plug it in again; if that does "
-        "not help, install MicroPython on it"
+        f"The board at {port} does not answer. Unplug it and plug it in again; if it sleeps "
+        "deeply, press its reset button just before the command; if nothing helps, install "
+        "MicroPython on it with --firmware FILE"
     )

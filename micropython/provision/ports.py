@@ -1,20 +1,23 @@
 """Find the serial port that a board is on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 import os
 from pathlib import Path
+from typing import Any
 
 from serial.tools import list_ports  # type: ignore[import-untyped]
 
 from micropython.provision.errors import Exit, ProvisionError
 
-_BOARD_VENDORS = {
-    0x2E8A: "Raspberry Pi Pico",
-    0x303A: "ESP32 with USB of its own",
-    0x10C4: "CP210x, usually an ESP32",
-    0x1A86: "CH340, usually an ESP32",
-    0x0403: "FTDI, usually an ESP32",
+# By USB vendor, and where that tells more, by product.
+_BOARDS: dict[tuple[int, int | None], str] = {
+    (0x2E8A, None): "Raspberry Pi Pico",
+    (0x303A, None): "ESP32 with USB of its own",
+    (0x303A, 0x1001): "ESP32-S3, -C3 or -C6 with USB of its own",
+    (0x10C4, None): "CP210x, usually an ESP32",
+    (0x1A86, None): "CH340, usually an ESP32",
+    (0x0403, None): "FTDI, usually an ESP32",
 }
 
 
@@ -26,13 +29,18 @@ class Port:
     kind: str
 
 
-def candidates() -> list[Port]:
-    """Return the ports whose USB vendor makes boards or their USB bridges."""
-    return [
-        Port(port.device, _BOARD_VENDORS[port.vid])
-        for port in list_ports.comports()
-        if port.vid in _BOARD_VENDORS
-    ]
+def candidates(found: Iterable[Any] | None = None) -> list[Port]:
+    """Return the ports whose USB vendor makes boards or their USB bridges.
+
+    Args:
+        found: what pyserial says of each serial port, by default of those of this machine.
+    """
+    boards = []
+    for port in list_ports.comports() if found is None else found:
+        kind = _BOARDS.get((port.vid, port.pid)) or _BOARDS.get((port.vid, None))
+        if kind:
+            boards.append(Port(port.device, kind))
+    return boards
 
 
 def choose(ports: Sequence[Port]) -> str:
@@ -44,8 +52,9 @@ def choose(ports: Sequence[Port]) -> str:
     if not ports:
         raise ProvisionError(
             Exit.NO_BOARD,
-            "No board found. Plug it in with a USB cable that carries data, or name its port "
-            "with --port",
+            "No board found. Plug it in with a USB cable that carries data, install the "
+            "driver of its USB bridge (CP210x or CH340) where your system lacks it, or name "
+            "its port with --port",
         )
     if len(ports) > 1:
         listed = ", ".join(f"{port.path} ({port.kind})" for port in ports)
@@ -67,7 +76,8 @@ def check_access(port: str) -> str:
     if not path.exists():
         raise ProvisionError(
             Exit.NO_BOARD,
-            f"There is no port {port}. Plug the board in, or name another port",
+            f"There is no port {port}. Plug the board in, check the cable and both of its "
+            "plugs, or name another port",
         )
     if not os.access(path, os.R_OK | os.W_OK):
         raise ProvisionError(

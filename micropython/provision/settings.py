@@ -1,11 +1,13 @@
 """Put a board's settings together and check them with the board's own rules."""
 
 from collections.abc import Mapping
+import difflib
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 import json
 from pathlib import Path
+import re
 import sys
 from types import ModuleType
 from typing import Any
@@ -16,7 +18,16 @@ from micropython.provision.errors import Exit, ProvisionError
 TOKEN_VARIABLE = "SENSORVISION_TOKEN"  # noqa: S105
 PASSWORD_VARIABLE = "SENSORVISION_WIFI_PASSWORD"  # noqa: S105
 
+SECRETS = {
+    "token": TOKEN_VARIABLE,
+    "wifi.password": PASSWORD_VARIABLE,
+    "mqtt.password": "SENSORVISION_MQTT_PASSWORD",
+    "update.key": "SENSORVISION_UPDATE_KEY",
+}
+"""The settings that never stand on a command line, and the variables that hold them."""
+
 _DEVICE_PACKAGE = "sensorvision_device"
+_ROM_DIGITS = 16
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -67,7 +78,9 @@ def parse_sensor(text: str) -> dict[str, Any]:
     for option in rest.split(",") if rest else ():
         key, _, value = option.partition("=")
         try:
-            sensor[key] = int(value, 0) if value[:1].isdigit() else value
+            # The id in a chip's ROM begins with a digit, but is longer than any number.
+            is_number = value[:1].isdigit() and len(value) < _ROM_DIGITS
+            sensor[key] = int(value, 0) if is_number else value
         except ValueError:
             value = ""
         if not value:
@@ -79,6 +92,52 @@ def parse_sensor(text: str) -> dict[str, Any]:
     return sensor
 
 
+def parse_assignment(text: str) -> tuple[list[str], Any]:
+    """Read any setting from the command line, such as `store.kb=32`.
+
+    Returns:
+        The keys on the way to the setting, and its value: what JSON makes of it, else text.
+
+    Raises:
+        ProvisionError: it is no `key=value`, or a secret.
+    """
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ProvisionError(
+            Exit.SETTINGS,
+            f"--set {text!r} can't be read. Write it like --set interval_s=60",
+        )
+    keys = key.split(".")
+    # An object could hold a secret, too.
+    for secret, variable in SECRETS.items():
+        if secret == key or (secret.startswith(key + ".") and "{" in value):
+            raise ProvisionError(
+                Exit.SETTINGS,
+                f"--set {key}: a command line is no place for {secret}, as others can read "
+                f"it. Put it into the environment as {variable}",
+            )
+    try:
+        return keys, json.loads(value)
+    except ValueError:
+        return keys, value
+
+
+def assign(settings: dict[str, Any], keys: list[str], value: object) -> None:
+    """Change one setting, and make the objects on the way to it.
+
+    Args:
+        settings: is changed.
+        keys: the names on the way, the setting's own last.
+        value: what it becomes.
+    """
+    *parents, last = keys
+    for key in parents:
+        below = settings.get(key)
+        settings[key] = dict(below) if isinstance(below, dict) else {}
+        settings = settings[key]
+    settings[last] = value
+
+
 def combine(
     base: Mapping[str, Any], flags: Mapping[str, Any], wifi: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -86,9 +145,22 @@ def combine(
     settings = {**base, **{key: value for key, value in flags.items() if value}}
     given = {key: value for key, value in wifi.items() if value}
     if given:
-        before = settings.get("wifi")
-        settings["wifi"] = {**(before if isinstance(before, dict) else {}), **given}
+        settings["wifi"] = _with_network(settings.get("wifi"), given)
     return settings
+
+
+def _with_network(before: object, given: dict[str, Any]) -> object:
+    """Change the network that is there, or of several the one of this name."""
+    if not isinstance(before, list):
+        return {**(before if isinstance(before, dict) else {}), **given}
+    networks = [network for network in before if isinstance(network, dict)]
+    name = given.get("ssid", networks[0].get("ssid") if networks else None)
+    if all(network.get("ssid") != name for network in networks):
+        return [*networks, given]
+    return [
+        {**network, **given} if network.get("ssid") == name else network
+        for network in networks
+    ]
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -101,7 +173,18 @@ def check(settings: Mapping[str, Any]) -> None:
     try:
         rules.check(dict(settings))
     except rules.SettingsError as err:
-        raise ProvisionError(Exit.SETTINGS, f"Settings: {err}") from None
+        raise ProvisionError(
+            Exit.SETTINGS, f"Settings: {_with_suggestion(str(err))}"
+        ) from None
+
+
+def _with_suggestion(problem: str) -> str:
+    """Name the one of the known words that an unknown one resembles, if one does."""
+    unknown = re.match(
+        r"(.*?([^.'\s]+)'? is unknown\.) .*[Cc]hoose one of (.+)", problem
+    )
+    near = unknown and difflib.get_close_matches(unknown[2], unknown[3].split(", "), 1)
+    return f"{unknown[1]} Did you mean {near[0]}?" if unknown and near else problem
 
 
 def device_module(name: str) -> ModuleType:

@@ -24,7 +24,7 @@ from micropython.simulator.world import bme280, temperature_ramp, wlan, write_wo
 @click.option(
     "--link", type=click.Path(path_type=Path), help="Symbolic link to the terminal."
 )
-@click.option("--heap", default="160k", show_default=True, help="The board's memory.")
+@click.option("--heap", default="192k", show_default=True, help="The board's memory.")
 @click.option(
     "--blocks", default=512, show_default=True, help="4 KB blocks of a new image."
 )

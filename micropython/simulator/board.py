@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable
 import contextlib
 from pathlib import Path
+import time
 from types import TracebackType
 from typing import Self, cast
 
 from micropython.manifest import stage
 from micropython.simulator import process
+from micropython.simulator.clock import Clock
 from micropython.simulator.world import World, write_world
 
 _WATCH_INTERVAL_S = 0.1
@@ -24,17 +26,34 @@ class SimulatedBoard:
         directory: where flash and world are kept.
         world: what surrounds the board, see `micropython.simulator.world`.
         heap: the board's memory, such as `160k`.
+        clock: its time, if that is to jump where the board only waits.
+        has_image: whether its flash is a littlefs in a file, as on a board; `stage` puts
+            there what the directory `flash` holds.
 
     Attributes:
         flash: the directory that the board has as its file system.
         lines: everything that the board has printed.
         resets: how often it has started again.
+        bites_ms: when of these the watchdog was why, in milliseconds since 1970.
+        has_lost_power: whether it is off because its world took its power away.
     """
 
-    def __init__(self, directory: Path, world: World, *, heap: str = "160k") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        world: World,
+        *,
+        heap: str = "160k",
+        clock: Clock | None = None,
+        has_image: bool = False,
+    ) -> None:
         self.flash = directory / "flash"
+        self._image = directory / "flash.img" if has_image else None
+        self._clock = clock
         self.lines: list[str] = []
         self.resets = 0
+        self.bites_ms: list[int] = []
+        self.has_lost_power = False
         self._world = directory / "world.json"
         self._heap = heap
         self._task: asyncio.Task[None] | None = None
@@ -47,6 +66,12 @@ class SimulatedBoard:
         """Put the port's files and these settings, as JSON text, onto the flash."""
         stage(self.flash)
         (self.flash / "settings.json").write_text(settings, encoding="utf-8")
+        self.fill()
+
+    def fill(self) -> None:
+        """Make the image of the flash anew, if it has one, from the directory."""
+        if self._image:
+            process.fill(self._image, self.flash, self._world)
 
     def change_world(self, world: World) -> None:
         """Surround the board with something else from now on."""
@@ -55,6 +80,7 @@ class SimulatedBoard:
     async def start(self) -> None:
         """Switch the board on."""
         self._off.clear()
+        self.has_lost_power = False
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -79,6 +105,11 @@ class SimulatedBoard:
     ) -> None:
         """Cut the board's power."""
         await self.stop()
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether its program runs, or is about to be started again."""
+        return self._task is not None and not self._off.is_set()
 
     async def wait_for_line(
         self, text: str, timeout_s: float = 15, *, after: int = 0
@@ -134,7 +165,11 @@ class SimulatedBoard:
             # MicroPython resolves relative paths on a host's directory from here.
             cwd=self.flash,
             env=process.environment(
-                self.flash, self._world, watchdog.feeding_end, reset_cause=cause
+                self._image or self.flash,
+                self._world,
+                watchdog.feeding_end,
+                reset_cause=cause,
+                clock=self._clock and self._clock.path,
             ),
         )
         printed = cast("asyncio.StreamReader", child.stdout)
@@ -158,8 +193,14 @@ class SimulatedBoard:
                 with contextlib.suppress(ProcessLookupError):
                     child.kill()
             code = await child.wait()
+        self.has_lost_power = watchdog.has_lost_power
         watchdog.reset()
+        if self.has_lost_power:
+            return None
         if has_bitten:
+            self.bites_ms.append(
+                self._clock.now_ms() if self._clock else time.time_ns() // 1_000_000
+            )
             return process.WATCHDOG
         return process.HARD_RESET if code == process.EXIT_RESET else None
 

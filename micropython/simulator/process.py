@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+import subprocess
 import sys
 
 FIRMWARE = Path(__file__).with_name("firmware")
@@ -22,7 +23,13 @@ def command(heap: str) -> list[str]:
 
 
 def environment(
-    flash: Path, world: Path, watchdog_fd: int, *, reset_cause: int, blocks: int = 512
+    flash: Path,
+    world: Path,
+    watchdog_fd: int,
+    *,
+    reset_cause: int,
+    blocks: int = 512,
+    clock: Path | None = None,
 ) -> dict[str, str]:
     """Return the environment in which the boot script finds its flash and its world.
 
@@ -32,6 +39,7 @@ def environment(
         watchdog_fd: where the board's watchdog is fed.
         reset_cause: why the board starts.
         blocks: 4 KB blocks of a new image.
+        clock: where its time is kept, if it jumps.
     """
     return {
         **os.environ,
@@ -41,16 +49,32 @@ def environment(
         "BOARD_WORLD": str(world.resolve()),
         "BOARD_WATCHDOG_FD": str(watchdog_fd),
         "BOARD_RESET_CAUSE": str(reset_cause),
+        **({"BOARD_CLOCK": str(clock.resolve())} if clock else {}),
     }
 
 
+def fill(image: Path, source: Path, world: Path) -> None:
+    """Make an image file, and put there what a directory of the host holds."""
+    image.unlink(missing_ok=True)
+    subprocess.run(
+        [*command("1m")[:-1], str(FIRMWARE / "fill.py"), str(source.resolve())],
+        env=environment(image, world, -1, reset_cause=POWER_ON),
+        check=True,
+    )
+
+
 class Watchdog:
-    """The board's watchdog as the host keeps it: a pipe that has to be fed in time."""
+    """The board's watchdog as the host keeps it: a pipe that has to be fed in time.
+
+    Attributes:
+        has_lost_power: the board's power goes, now.
+    """
 
     def __init__(self) -> None:
         self.fd, self.feeding_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._timeout_s: float | None = None
         self._fed_s = 0.0
+        self.has_lost_power = False
 
     def close(self) -> None:
         """Close both ends of the pipe."""
@@ -61,6 +85,7 @@ class Watchdog:
         """Switch the watchdog off, as a reset of the chip does."""
         self.bites_in_s(0.0)
         self._timeout_s = None
+        self.has_lost_power = False
 
     def bites_in_s(self, now_s: float) -> float | None:
         """Read what the board has written, and return the seconds that are left.
@@ -72,6 +97,11 @@ class Watchdog:
             words = os.read(self.fd, 4096).split()
         except BlockingIOError:
             words = []
+        if b"cut" in words:
+            self.has_lost_power = True
+            return 0.0
+        if b"bite" in words:
+            return 0.0
         for word in words:
             self._fed_s = now_s
             if word != b"feed":

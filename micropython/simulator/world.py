@@ -21,6 +21,7 @@ BME680_ID = 0x61
 _TEMPERATURE = (27504, 26435, -1000)
 _PRESSURE = (36477, -10685, 3024, 2855, 140, -7, 15500, -14600, 6000)
 _H1, _H2, _H3, _H4, _H5, _H6 = 75, 355, 0, 333, 0, 30
+BME280_CALIBRATION = (*_TEMPERATURE, *_PRESSURE, (_H1, _H2, _H3, _H4, _H5, _H6))
 DATA_SHEET_CONVERSION: Conversion = (519888, 415148, 29000)
 
 
@@ -32,6 +33,8 @@ def bme280(
     scl: int = 22,
     chip_id: int = BME280_ID,
     busy_polls: int = 1,
+    steps: Conversion | None = None,
+    log: Path | None = None,
 ) -> dict[str, Any]:
     """Return a chip for the world's `i2c` list.
 
@@ -42,6 +45,9 @@ def bme280(
         scl: the pin that its clock line is wired to.
         chip_id: what its identity register holds.
         busy_polls: how often the status is read before a conversion is done.
+        steps: what each measurement adds to the one before.
+        log: takes a line for each measurement that is handed out; their number goes on
+            where the log ends, whatever becomes of the board.
     """
     low = struct.pack("<HhhHhhhhhhhhxB", *_TEMPERATURE, *_PRESSURE, _H1)
     high = struct.pack(
@@ -58,6 +64,8 @@ def bme280(
         },
         "conversions": [list(conversion) for conversion in conversions],
         "busy_polls": busy_polls,
+        "steps": steps,
+        "log": log and str(log.resolve()),
     }
 
 
@@ -77,6 +85,47 @@ def dht22_frame(temperature: float, humidity: float) -> str:
     wet = round(humidity * 10)
     frame = bytes([wet >> 8, wet & 255, tenths >> 8 | sign, tenths & 255])
     return (frame + bytes([sum(frame) & 255])).hex()
+
+
+def dht11_frame(temperature: float, humidity: float) -> str:
+    """Return the frame in which a DHT11 says this, for a pin's list in the world's `dht`."""
+    tenths = round(abs(temperature) * 10)
+    wet = round(humidity * 10)
+    sign = 0x80 if temperature < 0 else 0
+    frame = bytes([wet // 10, wet % 10, tenths // 10, tenths % 10 | sign])
+    return (frame + bytes([sum(frame) & 255])).hex()
+
+
+def ds18b20(
+    raws: Sequence[int] = (0x0191,),
+    *,
+    rom: str = "28ff641e8216c3",
+    conversion_ms: int = 700,
+    flips: int | None = None,
+) -> dict[str, Any]:
+    """Return a chip for a pin's list in the world's `onewire`.
+
+    Args:
+        raws: what its conversions give in sixteenths of a degree, in turn.
+        rom: its id without the checksum, family first.
+        conversion_ms: how long a conversion takes.
+        flips: the bit of its scratchpad that a bad line turns over.
+    """
+    content = bytes.fromhex(rom)
+    return {
+        "rom": (content + bytes([_crc8(content)])).hex(),
+        "raws": list(raws),
+        "conversion_ms": conversion_ms,
+        "flips": flips,
+    }
+
+
+def _crc8(content: bytes) -> int:
+    """Return the checksum of 1-Wire (Maxim's application note 27)."""
+    crc = 0
+    for bit in (byte >> place & 1 for byte in content for place in range(8)):
+        crc = crc >> 1 ^ (0x8C if (crc ^ bit) & 1 else 0)
+    return crc
 
 
 def wlan(

@@ -1,21 +1,27 @@
 """What the board's tests share: programs run on MicroPython, and a server of ours."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 import json
 from pathlib import Path
+import sys
 from typing import Any
 
 import pytest
+import trustme
 
-from micropython.manifest import stage
-from micropython.simulator import SimulatedBoard, bme280, wlan
+from micropython.manifest import ROOT, stage
+from micropython.simulator import SimulatedBoard, bme280, wlan, write_world
 from sandbox import Sandbox, Settings
+
+_PLUG_TIMEOUT_S = 60
 
 TOKEN = "11111111-1111-4111-8111-111111111111"
 
 type Run = Callable[..., Any]
 type NewBoard = Callable[..., SimulatedBoard]
+type Plug = Callable[..., Awaitable[str]]
 
 
 def node_settings(url: str, **changes: object) -> dict[str, Any]:
@@ -108,3 +114,40 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     """Return a running server with the devices of the wire contract."""
     async with Sandbox(Settings(fixtures="contract", broker=None)) as server:
         yield server
+
+
+@pytest.fixture
+async def plug(tmp_path: Path) -> AsyncIterator[Plug]:
+    """Return a function that plugs a fresh board in and returns its port."""
+    boards = []
+
+    async def plug_in(blocks: int = 256, world: dict[str, Any] | None = None) -> str:
+        world_file = tmp_path / "world.json"
+        write_world(world_file, world or healthy_world())
+        board = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "micropython.simulator",
+            f"--flash={tmp_path / 'flash.img'}",
+            f"--world={world_file}",
+            f"--link={tmp_path / 'board'}",
+            f"--blocks={blocks}",
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        boards.append(board)
+        assert board.stdout
+        async with asyncio.timeout(_PLUG_TIMEOUT_S):
+            return (await board.stdout.readline()).decode().strip()
+
+    yield plug_in
+    for board in boards:
+        board.terminate()
+        await board.communicate()
+    assert not (tmp_path / "board").is_symlink()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Return a certificate authority of our own."""
+    return trustme.CA()

@@ -12,6 +12,7 @@ from micropython.provision.build import cross_compile
 MEASURED_MODULES = {
     "http_bme280_settings": (
         "sensorvision/__init__.py",
+        "sensorvision/connection.py",
         "sensorvision/http.py",
         "sensorvision/protocol.py",
         "sensorvision/sensors/__init__.py",

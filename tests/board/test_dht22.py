@@ -59,19 +59,19 @@ _CASES: list[tuple[str, list[str | int], Any]] = [
         "DHT11",
         # 45 % and 24 C as a DHT11 says it.
         ["2d00180045"],
-        "614.4 C and 1152.0 % on pin 15 can't be true. Is it a DHT22, and no DHT11?",
+        "614.4 C and 1152.0 % on pin 15 can't be true. Is it a DHT11 or a DHT22?",
     ),
     (
         "all zero",
         ["0000000000"],
-        "0.0 C and 0.0 % on pin 16 can't be true. Is it a DHT22, and no DHT11?",
+        "0.0 C and 0.0 % on pin 16 can't be true. Is it a DHT11 or a DHT22?",
     ),
     (
         "not there",
         [],
         (
-            "no answer on pin 17 (error 110). Check power, ground, the data wire on pin 17 "
-            "and its pull-up of 10 kOhm"
+            "no answer on pin 17 (error 110). Check power, ground, data wire and its pull-up "
+            "of 10 kOhm"
         ),
     ),
 ]

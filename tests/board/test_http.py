@@ -9,11 +9,22 @@ import trustme
 from sandbox import Sandbox, Settings
 
 from .conftest import TOKEN, Run
-from .servers import CLOSE, HANG, OK, OK_BODY, Answer, scripted, silent
+from .servers import (
+    CLOSE,
+    HANG,
+    OK,
+    OK_BODY,
+    Answer,
+    assert_given_up_in_time,
+    der,
+    scripted,
+    silent,
+)
 
 _SEND = """
 import asyncio, time, vfs
-from sensorvision.http import HttpClient, Unreachable
+from sensorvision.connection import Unreachable
+from sensorvision.http import HttpClient
 from sensorvision.protocol import ingest_request
 host = vfs.VfsPosix()
 def open_files():
@@ -278,12 +289,6 @@ _STALLS: dict[str, Answer] = {
 }
 
 
-def assert_given_up_in_time(outcome: dict[str, Any], step: str) -> None:
-    """Make sure that an exchange ended at its deadline of one second."""
-    assert outcome["unreachable"].endswith(f"{step}: nothing within 1 s")
-    assert 990 <= outcome["ms"] < 1500
-
-
 @pytest.mark.parametrize("name", _STALLS)
 async def test_deadline_holds_wherever_the_answer_stalls(run: Run, name: str) -> None:
     async with scripted(_STALLS[name], [OK]) as server:
@@ -320,17 +325,6 @@ async def test_unknown_host_is_told(run: Run) -> None:
     assert outcome["unreachable"].startswith(
         "sensorvision.invalid:81, looking up its name: "
     )
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """Return a certificate authority of our own."""
-    return trustme.CA()
-
-
-def der(authority: trustme.CA) -> bytes:
-    """Return an authority's certificate as boards read it."""
-    return ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode())
 
 
 def server_context(authority: trustme.CA, name: str) -> ssl.SSLContext:

@@ -1,8 +1,6 @@
 """The host's tool on the real mpremote, against real MicroPython behind a terminal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 import json
 import os
 from pathlib import Path
@@ -22,117 +20,28 @@ from micropython.provision.log import follow
 from micropython.provision.mpremote import failure
 from micropython.provision.ports import Port, choose
 from micropython.provision.settings import combine, parse_sensor
-from micropython.simulator import write_world
 from sandbox import Sandbox
 
-from .conftest import TOKEN, healthy_world, node_settings
-
-_PASSWORD = "secret-of-wifi"
-_TIMEOUT_S = 60
-
-type Plug = Callable[..., Awaitable[str]]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    output: str
-
-
-async def command(*arguments: str, **environment: str) -> Ended:
-    """Run a Python module as a command, without a terminal."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with asyncio.timeout(_TIMEOUT_S):
-        output, _ = await process.communicate()
-    return Ended(process.returncode or 0, output.decode())
-
-
-async def flash(port: str, *options: str, **environment: str) -> Ended:
-    """Run the flash command with the secrets in its environment."""
-    secrets = {"SENSORVISION_TOKEN": TOKEN}
-    ended = await command(
-        "micropython.provision",
-        "flash",
-        "--port",
-        port,
-        *options,
-        **{**secrets, **environment},
-    )
-    assert "Traceback" not in ended.output
-    assert TOKEN not in ended.output
-    assert _PASSWORD not in ended.output
-    return ended
-
-
-def options(sandbox: Sandbox) -> list[str]:
-    """Return the options of a first flash."""
-    given = {
-        "url": sandbox.url,
-        "device-id": "dev-a",
-        "interval": "1",
-        "sensor": "bme280:sda=21,scl=22",
-    }
-    return [f"--{name}={value}" for name, value in given.items()]
-
-
-@pytest.fixture
-async def plug(tmp_path: Path) -> AsyncIterator[Plug]:
-    """Return a function that plugs a fresh board in and returns its port."""
-    boards = []
-
-    async def plug_in(blocks: int = 256, world: dict[str, Any] | None = None) -> str:
-        world_file = tmp_path / "world.json"
-        write_world(world_file, world or healthy_world())
-        board = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "micropython.simulator",
-            f"--flash={tmp_path / 'flash.img'}",
-            f"--world={world_file}",
-            f"--link={tmp_path / 'board'}",
-            f"--blocks={blocks}",
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        boards.append(board)
-        assert board.stdout
-        async with asyncio.timeout(_TIMEOUT_S):
-            return (await board.stdout.readline()).decode().strip()
-
-    yield plug_in
-    for board in boards:
-        board.terminate()
-        await board.communicate()
-    assert not (tmp_path / "board").is_symlink()
+from .conftest import Plug, healthy_world, node_settings
+from .provisioning import PASSWORD, TIMEOUT_S, command, flash, options
 
 
 async def test_fresh_board_reports_after_one_command_and_keeps_its_settings(
     plug: Plug, sandbox: Sandbox
 ) -> None:
-    radio = {"statuses": [1001, 1010], "port": "esp32", "password": _PASSWORD}
+    radio = {"statuses": [1001, 1010], "port": "esp32", "password": PASSWORD}
     port = await plug(world={**healthy_world(), "wlan": radio})
     first = await flash(
-        port, *options(sandbox), "--ssid=home", SENSORVISION_WIFI_PASSWORD=_PASSWORD
+        port, *options(sandbox), "--ssid=home", SENSORVISION_WIFIPASSWORD=PASSWORD
     )
-    assert first.code == Exit.DELIVERED, first.output
+    assert first.code == Exit.DONE, first.output
     assert "The board runs MicroPython 1.2" in first.output
     assert f"{len(device_files())} files copied, 0 up to date." in first.output
     [value, *_] = sandbox.store.values("dev-a", "temperature")
     assert float(value.value) == 25.08
     # The node runs and its watchdog with it; a second flash changes one thing only.
     second = await flash(port, "--device-id=dev-a2", SENSORVISION_TOKEN="")
-    assert second.code == Exit.DELIVERED, second.output
+    assert second.code == Exit.DONE, second.output
     assert f"0 files copied, {len(device_files())} up to date." in second.output
     assert sandbox.store.values("dev-a2", "temperature")
 
@@ -144,7 +53,7 @@ async def test_board_gets_bytecode_and_loses_what_would_be_loaded_before_it(
     stale = "import os; os.mkdir('/sensorvision'); open('/sensorvision/node.py', 'w').write('!')"
     assert (await command("mpremote", "connect", port, "exec", stale)).code == 0
     ended = await flash(port, *options(sandbox))
-    assert ended.code == Exit.DELIVERED, ended.output
+    assert ended.code == Exit.DONE, ended.output
     listed = await command(
         "mpremote", "connect", port, "resume", "ls", ":/sensorvision"
     )
@@ -233,7 +142,7 @@ async def test_port_of_others_is_told(tmp_path: Path) -> None:
     port = tmp_path / "port"
     port.touch(mode=stat.S_IRUSR)
     port.chmod(0)
-    arguments = ["micropython.provision", "flash", "--port", str(port)]
+    arguments = ["micropython.provision", "board", "flash", "--port", str(port)]
     dropped = []
     if os.getuid() == 0:
         # Who runs the tests as root may open everything, unless this is taken away.
@@ -263,7 +172,7 @@ async def test_package_is_installed_by_mip_and_runs(
         str(ROOT / "package.json"), "+", "cp", str(settings), ":", "+", "reset",
     )  # fmt: skip
     assert installed.code == 0, installed.output
-    async with asyncio.timeout(_TIMEOUT_S):
+    async with asyncio.timeout(TIMEOUT_S):
         while not sandbox.store.values("dev-a"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 

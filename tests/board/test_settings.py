@@ -127,11 +127,11 @@ _REFUSED = {
     ),
     "unknown sensor": (
         changed(sensors=[{"type": "bme28"}]),
-        "sensors[0].type 'bme28' is unknown. Choose one of bme280, dht22",
+        "sensors[0].type 'bme28' is unknown. Choose one of bme280, board, dht11, dht22, ds18b20",
     ),
     "sensor without type": (
         changed(sensors=[{"sda": 4}]),
-        "sensors[0].type None is unknown. Choose one of bme280, dht22",
+        "sensors[0].type None is unknown. Choose one of bme280, board, dht11, dht22, ds18b20",
     ),
     "pin out of range": (
         changed(sensors=[{"type": "dht22", "pin": 99}]),

@@ -232,16 +232,6 @@ def _variables() -> Iterator[Row]:
 
 def _requests() -> Iterator[Row]:
     """Yield requests."""
-    for text, quoted in (
-        ("AZaz09-._~", "AZaz09-._~"),
-        ("a b", "a%20b"),
-        ("a/b", "a%2Fb"),
-        ("100%", "100%25"),
-        ("\u00e9\u20ac", "%C3%A9%E2%82%AC"),
-        ("\n", "%0A"),
-        ("", ""),
-    ):
-        yield "quote " + quoted, "quote", (text,), quoted
     yield (
         "ingest",
         "ingest_request",
@@ -270,32 +260,12 @@ def _requests() -> Iterator[Row]:
         ("dev-a", TOKEN, {"a": False}),
         refused("a", NUMBER_REMEDY, "a False is not a number. " + NUMBER_REMEDY),
     )
+    yield "body", "ingest_body", ({"a": 21.5},), '{"a":21.5}'
     yield (
-        "probe",
-        "probe_request",
-        ("dev-a", TOKEN),
-        post("/api/v1/ingest/dev-a", {}),
-    )
-    yield (
-        "probe refused: device id",
-        "probe_request",
-        ("", TOKEN),
-        refused(
-            "device id",
-            DEVICE_ID_REMEDY,
-            "device id '' cannot be used. " + DEVICE_ID_REMEDY,
-        ),
-    )
-    yield (
-        "connectivity",
-        "connectivity_request",
-        (),
-        {
-            "method": "GET",
-            "path": "/api/v1/connectivity/http",
-            "headers": {"Accept": "application/json"},
-            "body": None,
-        },
+        "body refused: value",
+        "ingest_body",
+        ({"a": False},),
+        refused("a", NUMBER_REMEDY, "a False is not a number. " + NUMBER_REMEDY),
     )
 
 
@@ -549,28 +519,6 @@ def _waits() -> Iterator[Row]:
         yield "retry after: " + name, "read_answer", (429, headers, body), outcome
 
 
-def _probes() -> Iterator[Row]:
-    """Yield answers to probes."""
-    for name, status, body, is_passed in (
-        (
-            "good",
-            400,
-            verdict(False, "At least one numeric variable is required"),
-            True,
-        ),
-        ("other refusal", 400, verdict(False, "Invalid numeric value"), False),
-        (
-            "other status",
-            200,
-            verdict(False, "At least one numeric variable is required"),
-            False,
-        ),
-        ("page", 400, HTML, False),
-    ):
-        arguments = (status, NO_HEADERS, body)
-        yield "probe: " + name, "is_probe_passed", arguments, is_passed
-
-
 def rows() -> list[Row]:
     """Return every row: its name, the function, its arguments and the outcome."""
     found: list[Row] = []
@@ -581,7 +529,6 @@ def rows() -> list[Row]:
         _requests,
         _classes,
         _waits,
-        _probes,
     ):
         found.extend(part())
     return found
@@ -591,8 +538,6 @@ def outcome_of(
     protocol: ModuleType, function: str, arguments: tuple[object, ...]
 ) -> object:
     """Call a function of protocol.py and put what it says in terms of JSON."""
-    if function == "is_probe_passed":
-        arguments = (protocol.read_answer(*arguments),)
     try:
         result = getattr(protocol, function)(*arguments)
     except protocol.ValidationError as err:
@@ -606,6 +551,8 @@ def outcome_of(
             "headers": result.headers,
             "body": json.loads(result.body.decode()) if result.body else None,
         }
+    if isinstance(result, bytes):
+        return result.decode()
     if isinstance(result, protocol.Answer):
         return {name: getattr(result, name, None) for name in answer("", 0, "")}
     return result

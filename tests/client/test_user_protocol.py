@@ -20,7 +20,7 @@ def _jwt(**claims: object) -> str:
     return f"e30.{body}.c2ln"
 
 
-@pytest.mark.parametrize("name", ["user_protocol", "management_protocol"])
+@pytest.mark.parametrize("name", ["user_protocol", "management_protocol", "probing"])
 def test_it_is_pure(name: str) -> None:
     """No socket, no clock, nothing but what describes a message."""
     modules = {
@@ -30,7 +30,23 @@ def test_it_is_pure(name: str) -> None:
         for alias in node.names
     }
     allowed = {"None", "__future__", "base64", "dataclasses", "json", "typing", "uuid"}
-    assert modules <= allowed | {"protocol", "user_protocol"}
+    assert modules <= allowed | {"protocol", "urllib.parse", "user_protocol"}
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("AZaz09-._~", "AZaz09-._~"),
+        ("a b", "a%20b"),
+        ("a/b", "a%2Fb"),
+        ("100%", "100%25"),
+        ("\u00e9\u20ac", "%C3%A9%E2%82%AC"),
+        ("\n", "%0A"),
+        ("", ""),
+    ],
+)
+def test_unreserved_characters_alone_stay_in_a_path(text: str, quoted: str) -> None:
+    assert user_protocol.quote(text) == quoted
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import datetime as dt
 from typing import Iterable, Tuple
 
-from . import protocol
+from .probing import probe_request
 from .protocol import Answer, Request
 
 USER_KEYS_SINCE = dt.date(2025, 12, 1)
@@ -64,7 +64,7 @@ def slash_request(device_id: str) -> Request:
 
     It has no credential, so that it can store nothing and counts as no failed try.
     """
-    request = protocol.probe_request(device_id, "")
+    request = probe_request(device_id, "")
     headers = {
         name: value for name, value in request.headers.items() if name != "X-API-Key"
     }

@@ -38,6 +38,7 @@ from .exceptions import (
     raise_for,
 )
 from .pace import RetryPolicy, Timeouts
+from .probing import connectivity_request, is_probe_passed, probe_request
 from .transport import Transport, normalize_url
 
 if TYPE_CHECKING:
@@ -325,7 +326,7 @@ class AsyncSensorVisionClient(Batches):
 
         None if it can't be told now.
         """
-        answer = await self._exchange(protocol.connectivity_request())
+        answer = await self._exchange(connectivity_request())
         if 300 <= answer.status < 400:
             raise_for(answer)
         # An empty 401 is an older server's; 429 and 5xx say nothing about it.
@@ -346,10 +347,8 @@ class AsyncSensorVisionClient(Batches):
     async def _check_credential(self, device_id: str) -> list[dict[str, object]]:
         """Try credential and device id; return the devices that a user has."""
         if self._user is None:
-            answer = await self._exchange(
-                protocol.probe_request(device_id, self._token)
-            )
-            if protocol.is_probe_passed(answer):
+            answer = await self._exchange(probe_request(device_id, self._token))
+            if is_probe_passed(answer):
                 self._kind = DEVICE_TOKEN
                 return []
             error = error_of(answer)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Mapping
 
-from . import protocol
 from .protocol import Request, ValidationError
-from .user_protocol import device_segment, request
+from .user_protocol import device_segment, quote, request
 
 # How long the server's columns are; a description has no end.
 MAX_CHARS = {
@@ -54,14 +53,14 @@ def update_variable_request(
     device_uuid: str, variable_id: str, details: Mapping[str, object]
 ) -> Request:
     """Build the request that changes a variable."""
-    path = f"{_variables_path(device_uuid)}/{protocol.quote(variable_id)}"
+    path = f"{_variables_path(device_uuid)}/{quote(variable_id)}"
     return request("PUT", path, details)
 
 
 def values_request(device_uuid: str, variable_id: str, start: str, end: str) -> Request:
     """Build the request for the values between two instants."""
-    path = f"{_variables_path(device_uuid)}/{protocol.quote(variable_id)}/values"
-    query = f"startTime={protocol.quote(start)}&endTime={protocol.quote(end)}"
+    path = f"{_variables_path(device_uuid)}/{quote(variable_id)}/values"
+    query = f"startTime={quote(start)}&endTime={quote(end)}"
     return request("GET", f"{path}?{query}")
 
 
@@ -115,7 +114,7 @@ def variable_details(
 
 
 def _variables_path(device_uuid: str) -> str:
-    return f"/api/v1/devices/{protocol.quote(device_uuid)}/variables"
+    return f"/api/v1/devices/{quote(device_uuid)}/variables"
 
 
 def _details(*fields: tuple[str, str, str | None]) -> dict[str, object]:

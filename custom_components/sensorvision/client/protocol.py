@@ -16,11 +16,11 @@ MAX_RETRY_AFTER_S = 3600
 # The server copies these five into a table of smaller numbers with three decimals,
 # where one that does not fit makes the whole request fail.
 RESERVED_VARIABLE_LIMITS = {
-    "kw_consumption": 1e9,
-    "voltage": 1e7,
-    "current": 1e7,
-    "power_factor": 1e2,
-    "frequency": 1e3,
+    "kw_consumption": 10**9,
+    "voltage": 10**7,
+    "current": 10**7,
+    "power_factor": 100,
+    "frequency": 1000,
 }
 
 DELIVERED = "delivered"
@@ -29,25 +29,8 @@ SIGN_IN = "sign_in"
 WRONG_DEVICE = "wrong_device"
 WRONG_PAYLOAD = "wrong_payload"
 
-# Half of that table's last decimal: from there on a number is rounded up to its limit.
-_RESERVED_ROUNDING = 0.0005
-
-NOTHING_TO_STORE = "At least one numeric variable is required"
-
-_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-_DEVICE_ID_CHARS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._"
-_HEX_DIGITS = "0123456789abcdef"
-_DIGITS = "0123456789"
-_MAX_SHOWN_CHARS = 100
-
-_PAYLOAD_ERROR_TYPES = (
-    "HttpMessageNotReadableException",
-    "HttpMediaTypeNotSupportedException",
-    "HttpRequestMethodNotSupportedException",
-    "HttpMediaTypeNotAcceptableException",
-)
-# Parts of the names of errors that say that the database, not the data, is the trouble.
-_OUTAGE_WORDS = ("CannotCreateTransaction", "Data", "Jpa", "Lock")
+# What is used once has no name: on a board each name takes room.
+_NUMBERS = (int, float)
 
 
 class SensorVisionError(Exception):
@@ -132,7 +115,9 @@ def check_device_id(device_id: "str") -> "str":
         not isinstance(device_id, str)
         or not 0 < len(device_id) <= MAX_DEVICE_ID_CHARS
         or device_id in (".", "..")
-        or any(char not in _DEVICE_ID_CHARS for char in device_id)
+        or device_id.strip(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._"
+        )
     ):
         raise ValidationError(
             "device id",
@@ -150,10 +135,8 @@ def check_token(token: "str") -> "str":
         ValidationError: it is not a UUID in lower case, as the server issues them.
     """
     token = token.strip() if isinstance(token, str) else ""
-    groups = token.split("-")
-    if [len(group) for group in groups] != [8, 4, 4, 4, 12] or any(
-        char not in _HEX_DIGITS for group in groups for char in group
-    ):
+    groups = [len(group) for group in token.split("-")]
+    if groups != [8, 4, 4, 4, 12] or token.strip("0123456789abcdef-"):
         raise ValidationError(
             "device token",
             "***",
@@ -178,7 +161,9 @@ def check_variables(variables: "dict[str, int | float]") -> None:
         raise ValidationError(
             "variables", variables, "hold nothing", "Send at least one number"
         )
-    for name, value in variables.items():
+    # By names: on a board each pair of `items()` would be garbage.
+    for name in variables:
+        value = variables[name]
         if (
             not isinstance(name, str)
             or not name.strip()
@@ -187,7 +172,7 @@ def check_variables(variables: "dict[str, int | float]") -> None:
             raise ValidationError(
                 "variable name", name, "cannot be used", "Take 1 to 100 characters"
             )
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, _NUMBERS):
             raise ValidationError(
                 name, value, "is not a number", "Send an int or a float, such as 1 or 0"
             )
@@ -197,24 +182,14 @@ def check_variables(variables: "dict[str, int | float]") -> None:
                 name, value, "is out of range", "Send a finite number below 1e14"
             )
         limit = RESERVED_VARIABLE_LIMITS.get(name)
-        if limit is not None and abs(value) >= limit - _RESERVED_ROUNDING:
+        # From half of that table's last decimal on it is rounded up to its limit.
+        if limit and abs(value) >= limit - 0.0005:
             raise ValidationError(
                 name,
                 value,
                 "is out of range for this reserved name",
                 "Send less than {:g}, or choose another name".format(limit),
             )
-
-
-def quote(text: "str") -> "str":
-    """Percent-encode a path segment as UTF-8 (RFC 3986, section 2.3).
-
-    Unreserved characters stay as they are: the server refuses them encoded.
-    """
-    return "".join(
-        chr(byte) if byte in _UNRESERVED else "%{:02X}".format(byte)
-        for byte in text.encode()
-    )
 
 
 def ingest_request(
@@ -225,31 +200,27 @@ def ingest_request(
     Raises:
         ValidationError: see `check_device_id` and `check_variables`.
     """
-    check_variables(variables)
-    return _ingest(device_id, token, variables)
-
-
-def probe_request(device_id: "str", token: "str") -> "Request":
-    """Build the request that tries URL, token and device id and stores nothing.
-
-    `is_probe_passed` reads its answer. Its only effect is the token's last-used time.
-
-    Raises:
-        ValidationError: see `check_device_id`.
-    """
-    return _ingest(device_id, token, {})
-
-
-def connectivity_request() -> "Request":
-    """Build the public request that tells whether this is a SensorVision server."""
     return Request(
-        "GET", "/api/v1/connectivity/http", {"Accept": "application/json"}, b""
+        "POST",
+        # It needs no percent-encoding: each of its characters is unreserved (RFC 3986).
+        "/api/v1/ingest/" + check_device_id(device_id),
+        {
+            "X-API-Key": token,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        },
+        ingest_body(variables),
     )
 
 
-def is_probe_passed(answer: "Answer") -> "bool":
-    """Tell whether a probe found URL, token and device id good."""
-    return answer.status == 400 and answer.message == NOTHING_TO_STORE
+def ingest_body(variables: "dict[str, int | float]") -> "bytes":
+    """Return the body alone, for one who has sent to the same device before.
+
+    Raises:
+        ValidationError: see `check_variables`.
+    """
+    check_variables(variables)
+    return json.dumps(variables, separators=(",", ":")).encode()
 
 
 def read_answer(status: "int", headers: "dict[str, str]", body: "bytes") -> "Answer":
@@ -266,54 +237,57 @@ def read_answer(status: "int", headers: "dict[str, str]", body: "bytes") -> "Ans
     error_type = data.get("errorType")
     if not isinstance(error_type, str):
         error_type = ""
-    kind, suspect = _kind(status, is_json, data.get("success"), error_type)
+    kind = _kind(status, is_json, data.get("success"), error_type)
+    # A rolled-back transaction hides its cause: a number that can't be stored looks
+    # like a race between two requests.
+    suspect = (
+        kind == TRY_LATER
+        and is_json
+        and (
+            status == 409
+            or (
+                status == 500
+                and not _has_any(
+                    error_type, "CannotCreateTransaction", "Data", "Jpa", "Lock"
+                )
+            )
+        )
+    )
     return Answer(
         kind,
         status,
         _message(status, kind, data),
         error_type,
-        _retry_after_s(headers, data),
+        None if kind == DELIVERED else _retry_after_s(headers, data),
         suspect,
         is_json,
     )
 
 
-def _ingest(
-    device_id: "str", token: "str", variables: "dict[str, int | float]"
-) -> "Request":
-    return Request(
-        "POST",
-        "/api/v1/ingest/" + quote(check_device_id(device_id)),
-        {
-            "X-API-Key": token,
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        },
-        json.dumps(variables, separators=(",", ":")).encode(),
-    )
-
-
 def _kind(
     status: "int", is_json: "bool", success: "object", error_type: "str"
-) -> "tuple[str, bool]":
+) -> "str":
     if status == 200 and success is True:
-        return DELIVERED, False
-    if status == 400 and is_json:
-        return WRONG_PAYLOAD, False
+        return DELIVERED
+    if (
+        (status == 400 and is_json)
+        or status == 413
+        or (
+            status == 500
+            and error_type.startswith("Http")
+            and _has_any(error_type, "NotReadable", "NotSupported", "NotAcceptable")
+        )
+    ):
+        return WRONG_PAYLOAD
     if status == 401 and is_json:
-        return SIGN_IN, False
-    if status == 413 or (status == 500 and error_type in _PAYLOAD_ERROR_TYPES):
-        return WRONG_PAYLOAD, False
-    if status == 409:
-        return TRY_LATER, is_json
-    if status == 500:
-        # A rolled-back transaction hides its cause: a number that can't be stored
-        # looks like a race between two requests.
-        is_outage = any(word in error_type for word in _OUTAGE_WORDS)
-        return TRY_LATER, is_json and not is_outage
-    if status == 501 or (400 <= status < 500 and status not in (408, 425, 429)):
-        return WRONG_DEVICE, False
-    return TRY_LATER, False
+        return SIGN_IN
+    if status == 501 or (400 <= status < 500 and status not in (408, 409, 425, 429)):
+        return WRONG_DEVICE
+    return TRY_LATER
+
+
+def _has_any(text: "str", *words: "str") -> "bool":
+    return any(word in text for word in words)
 
 
 def _message(status: "int", kind: "str", data: "dict[str, object]") -> "str":
@@ -346,7 +320,7 @@ def _retry_after_s(
     ):
         # `Retry-After` may also be a date, which a board without a clock can't read.
         text = str(value).strip()
-        if text and all(char in _DIGITS for char in text):
+        if text and not text.strip("0123456789"):
             return min(int(text[:10]), MAX_RETRY_AFTER_S)
     return None
 
@@ -356,4 +330,4 @@ def _shown(value: "object") -> "str":
         text = repr(value)
     except ValueError:
         return "of thousands of digits"
-    return text if len(text) <= _MAX_SHOWN_CHARS else text[:_MAX_SHOWN_CHARS] + "..."
+    return text if len(text) <= 100 else text[:100] + "..."

@@ -10,6 +10,7 @@ import base64
 from dataclasses import dataclass
 import json
 from typing import Any, Mapping
+from urllib.parse import quote as _quote
 import uuid
 
 from . import protocol
@@ -308,7 +309,16 @@ def device_segment(device_id: str) -> str:
     Raises:
         ValidationError: see `protocol.check_device_id`.
     """
-    return protocol.quote(protocol.check_device_id(device_id))
+    # It needs no percent-encoding: each of its characters is unreserved.
+    return protocol.check_device_id(device_id)
+
+
+def quote(text: str) -> str:
+    """Percent-encode a path segment as UTF-8 (RFC 3986, section 2.3).
+
+    Unreserved characters stay as they are: the server refuses them encoded.
+    """
+    return _quote(text, safe="")
 
 
 def _bulk_answer(outcome: Mapping[str, Any], status: int) -> Answer:

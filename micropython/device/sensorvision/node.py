@@ -7,6 +7,8 @@ import time
 from machine import WDT
 from micropython import const
 
+from .clock import is_set, set_clock
+from .connection import Unreachable
 from .delivery import Delivery
 from .http import HttpClient
 from .outbox import Outbox
@@ -16,6 +18,7 @@ _WATCH_MS = const(1000)
 _LONGEST_SENSOR_MS = const(15000)
 _LONGEST_WIFI_MS = const(25000)
 _MOST_READINGS = const(200)
+_FAILURES_BEFORE_BOUNCE = const(3)
 
 
 class Node:
@@ -33,12 +36,7 @@ class Node:
         self._sensors = [Source(options) for options in settings["sensors"]]
         # Two intervals: one that is missed is no reason to have nothing to say.
         self._outbox = Outbox(2 * settings["interval_s"] + settings["timeout_s"], _MOST_READINGS)
-        wifi = None
-        if settings["wifi"]:
-            from .wifi import Wifi
-
-            wifi = Wifi(settings["wifi"])
-        self._delivery = Delivery(settings, self._outbox, client, wifi)
+        self._delivery = Delivery(settings, self._outbox, client, _Link(settings["wifi"]))
         self._is_filled = asyncio.Event()
         self._watchdog = None
         # When each loop will have made its next step at the latest.
@@ -98,6 +96,31 @@ class Node:
     async def _rest(self, name, wait_ms):
         self._promise(name, wait_ms + _LONGEST_SENSOR_MS)
         await asyncio.sleep_ms(wait_ms)
+
+
+class _Link:
+    def __init__(self, settings):
+        self._failures = 0
+        self._wifi = None
+        if settings:
+            from .wifi import Wifi
+
+            self._wifi = Wifi(settings)
+
+    async def up(self, needs_clock):
+        if self._wifi:
+            await self._wifi.connect()
+        if needs_clock and not (is_set() or await set_clock()):
+            raise Unreachable("the clock can't be set, and certificates need it")
+
+    def trust(self):
+        self._failures = 0
+
+    def distrust(self):
+        self._failures += 1
+        if self._wifi and self._failures % _FAILURES_BEFORE_BOUNCE == 0:
+            # Some radios believe to be connected long after the network has gone.
+            self._wifi.leave()
 
 
 class Source:

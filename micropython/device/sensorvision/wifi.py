@@ -6,7 +6,7 @@ import time
 from micropython import const
 import network
 
-from .http import Unreachable
+from .connection import Unreachable
 
 _DEADLINE_MS = const(20000)
 _POLL_MS = const(100)

@@ -4,6 +4,10 @@ import os
 import sys
 
 sys.path.insert(0, os.getenv("BOARD_FIRMWARE"))
+import pace
+
+if os.getenv("BOARD_CLOCK"):
+    pace.begin(os.getenv("BOARD_CLOCK"))
 import time  # noqa: F401  stays in sys.modules, like the next three
 
 import vfs
@@ -12,6 +16,12 @@ import flash
 import machine  # noqa: F401
 import network  # noqa: F401
 import ntptime  # noqa: F401
+from world import world
+
+# Only what the world has something for: here they take memory, on a board they are frozen.
+for _name in ("esp32", "onewire"):
+    if _name in world():
+        __import__(_name)
 
 _file_system = flash.mount(os.getenv("BOARD_FLASH"), int(os.getenv("BOARD_FLASH_BLOCKS")))
 vfs.umount("/")

@@ -2,7 +2,12 @@
 
 import vfs
 
+import pace
+from world import changes, tell, world
+
 BLOCK_BYTES = 4096
+# Once, as the heap is the board's.
+_ERASED = b"\xff" * BLOCK_BYTES
 
 _IOCTL_SYNC = 3
 _IOCTL_BLOCK_COUNT = 4
@@ -19,9 +24,9 @@ def mount(path, blocks):
         is_directory = False
         with host.open(path, "wb") as file:
             for _ in range(blocks):
-                file.write(b"\xff" * BLOCK_BYTES)
+                file.write(_ERASED)
     if is_directory:
-        return vfs.VfsPosix(path)
+        return _Directory(path)
     device = _Image(host.open(path, "r+b"))
     try:
         return vfs.VfsLfs2(device)
@@ -30,12 +35,29 @@ def mount(path, blocks):
         return vfs.VfsLfs2(device)
 
 
+class _Directory(vfs.VfsPosix):
+    """A directory of the host, with what the unix port gets wrong in one put right."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self._path = path
+
+    def rename(self, old, new):
+        """Rename a file or a directory; the port's own takes the new path for both."""
+        vfs.VfsPosix().rename(self._on_host(old), self._on_host(new))
+
+    def _on_host(self, path):
+        return self._path + "/" + path.lstrip("/")
+
+
 class _Image:
     """A block device in a file, erased to ones as NOR flash is."""
 
     def __init__(self, file):
         self._file = file
         self._blocks = file.seek(0, 2) // BLOCK_BYTES
+        self._change = -1
+        self._writes_left = None
 
     def readblocks(self, block, buffer, offset=0):
         """Read part of a block."""
@@ -44,6 +66,7 @@ class _Image:
 
     def writeblocks(self, block, buffer, offset=0):
         """Program part of a block."""
+        self._spend_power(block * BLOCK_BYTES + offset, buffer)
         self._file.seek(block * BLOCK_BYTES + offset)
         self._file.write(buffer)
 
@@ -56,6 +79,73 @@ class _Image:
         elif operation == _IOCTL_BLOCK_SIZE:
             return BLOCK_BYTES
         elif operation == _IOCTL_ERASE:
+            self._spend_power(block * BLOCK_BYTES, _ERASED)
             self._file.seek(block * BLOCK_BYTES)
-            self._file.write(b"\xff" * BLOCK_BYTES)
+            self._file.write(_ERASED)
         return 0
+
+    def _spend_power(self, position, content):
+        """Lose power in the middle of the write that the world says, if it says one."""
+        if changes() != self._change:
+            self._change = changes()
+            self._writes_left = world().get("writes_left")
+        if self._writes_left is None:
+            return
+        self._writes_left -= 1
+        if self._writes_left < 0:
+            self._file.seek(position)
+            self._file.write(memoryview(content)[: len(content) // 2])
+            tell(b"cut\n")
+            pace.halt()
+
+
+class PowerCut(BaseException):
+    """The power goes; no program can do anything about it."""
+
+
+class FragileChip:
+    """A flash chip in memory, whose power goes at one of its operations.
+
+    Args:
+        content: of the whole chip; it is changed.
+        cut_at: the number of the operation, counted from 0; never where it is None.
+        is_torn: whether half of this operation is done.
+
+    Attributes:
+        operations: how many writes and erases there were.
+    """
+
+    def __init__(self, content, cut_at=None, is_torn=False):
+        self._content = content
+        self._cut_at = cut_at
+        self._is_torn = is_torn
+        self.operations = 0
+
+    def readblocks(self, block, buffer, offset=0):
+        """Read part of a block."""
+        start = block * BLOCK_BYTES + offset
+        buffer[:] = self._content[start : start + len(buffer)]
+
+    def writeblocks(self, block, buffer, offset=0):
+        """Program part of a block."""
+        self._change(block * BLOCK_BYTES + offset, buffer)
+
+    def ioctl(self, operation, block):
+        """Answer what a file system asks of a block device."""
+        if operation == _IOCTL_BLOCK_COUNT:
+            return len(self._content) // BLOCK_BYTES
+        if operation == _IOCTL_BLOCK_SIZE:
+            return BLOCK_BYTES
+        if operation == _IOCTL_ERASE:
+            self._change(block * BLOCK_BYTES, b"\xff" * BLOCK_BYTES)
+        return 0
+
+    def _change(self, start, data):
+        number = self.operations
+        self.operations += 1
+        if self._cut_at is not None and number >= self._cut_at:
+            if self._is_torn and number == self._cut_at:
+                half = len(data) // 2
+                self._content[start : start + half] = memoryview(data)[:half]
+            raise PowerCut
+        self._content[start : start + len(data)] = data

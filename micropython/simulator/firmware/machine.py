@@ -1,11 +1,13 @@
 """Stand in for a board's hardware, at the bus: bytes, levels and frames, no measurements."""
 
 import _thread
+import gc
 import os
 import sys
 import time
 
-from world import HOST, changes, world
+import pace
+from world import HOST, changes, tell, world
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -25,6 +27,11 @@ _DATA = 0xF7
 _MEASURING = 0x08
 
 _DHT_INTERVAL_MS = 2000
+
+# A line of a chip's log: the number of a measurement, when it was handed out, in
+# milliseconds since 1970, and how many bytes of the heap were in use.
+_LOG_LINE = "{:08d} {:014d} {:08d}\n"
+_LOG_LINE_BYTES = 33
 
 
 def reset():
@@ -100,14 +107,20 @@ class _Chip:
     """Something on the I2C bus: 256 registers, and conversions where a chip measures."""
 
     def __init__(self, description):
+        self.description = description
         self.registers = bytearray(256)
+        # Nothing measured yet (BME280 data sheet, 5.3).
+        self.registers[_DATA : _DATA + 8] = b"\x80\0\0\x80\0\0\x80\0"
         for start, content in description["registers"].items():
             first = int(start)
             self.registers[first : first + len(content) // 2] = bytes.fromhex(content)
         self._blocks = description.get("blocks", False)
         self._conversions = description.get("conversions")
+        self._steps = description.get("steps")
+        self._log = description.get("log")
         self._busy_polls = description.get("busy_polls", 1)
         self._converted = 0
+        self._has_converted = False
         self._polls_left = 0
 
     def read(self, register, count):
@@ -121,6 +134,8 @@ class _Chip:
                 self._convert()
                 self.registers[_STATUS] = 0
                 return bytes([_MEASURING])
+        if self._log and self._has_converted and register == _DATA:
+            self._note()
         return bytes(self.registers[register : register + count])
 
     def write(self, register, content):
@@ -132,10 +147,17 @@ class _Chip:
                 self._convert()
 
     def _convert(self):
+        self._has_converted = True
         control = self.registers[_CTRL_MEAS]
+        if self._log:
+            self._converted = self._handed_out()
         temperature, pressure, humidity = self._conversions[
             self._converted % len(self._conversions)
         ]
+        if self._steps:
+            temperature += self._steps[0] * self._converted
+            pressure += self._steps[1] * self._converted
+            humidity += self._steps[2] * self._converted
         self._converted += 1
         # A quantity whose oversampling is zero is skipped, which the chip says like this.
         if not control >> 5:
@@ -158,6 +180,19 @@ class _Chip:
         )
         self.registers[_CTRL_MEAS] = control & 0xFC
 
+    def _handed_out(self):
+        try:
+            return HOST.stat(self._log)[6] // _LOG_LINE_BYTES
+        except OSError:
+            return 0
+
+    def _note(self):
+        # What is left is in use.
+        gc.collect()
+        line = _LOG_LINE.format(self._handed_out(), time.time_ns() // 1_000_000, gc.mem_alloc())
+        with HOST.open(self._log, "ab") as log:
+            log.write(line)
+
 
 _chips = {}
 _chips_of_change = -1
@@ -166,11 +201,16 @@ _chips_of_change = -1
 def _chip(sda, scl, address):
     global _chips_of_change
     if changes() != _chips_of_change:
+        before = _chips.copy()
         _chips.clear()
         _chips_of_change = changes()
         for description in world().get("i2c", ()):
             key = (description["sda"], description["scl"], description["address"])
-            _chips[key] = _Chip(description)
+            chip = before.get(key)
+            # One that stays where it is goes on with what it does.
+            if chip is None or chip.description != description:
+                chip = _Chip(description)
+            _chips[key] = chip
     chip = _chips.get((sda, scl, address))
     if chip is None:
         raise OSError(_ENODEV)
@@ -214,6 +254,34 @@ class I2C(SoftI2C):
         super().__init__(scl, sda)
 
 
+class ADC:
+    """A converter on a pin or a channel; what it reads, of 65535, is the world's."""
+
+    CORE_TEMP = 4
+    ATTN_11DB = 3
+
+    def __init__(self, source):
+        self._key = str(getattr(source, "number", source))
+        if self._key not in world().get("adc", {}):
+            raise ValueError("invalid channel")
+
+    def __getattr__(self, name):
+        """Have an attenuator and microvolts only where the chip is one of Espressif."""
+        if "esp32" not in world() or name not in ("atten", "read_uv"):
+            raise AttributeError(name)
+        return getattr(self, "_" + name)
+
+    def read_u16(self):
+        """Read the level as part of the range."""
+        return world()["adc"][self._key]
+
+    def _atten(self, attenuation):
+        self._range_uv = 3100000 if attenuation == self.ATTN_11DB else 950000
+
+    def _read_uv(self):
+        return self._range_uv * self.read_u16() // 65535
+
+
 _dht_read_ms = {}
 _dht_frames_read = {}
 
@@ -235,20 +303,18 @@ def dht_readinto(pin, buffer):
     buffer[:] = bytes.fromhex(frame)
 
 
-def _tell_host(message):
-    with HOST.open("/dev/fd/" + os.getenv("BOARD_WATCHDOG_FD"), "wb") as pipe:
-        pipe.write(message)
-
-
 class WDT:
     """A watchdog that the host keeps, so that it bites whatever blocks the board."""
 
     def __init__(self, id=0, timeout=5000):
-        _tell_host(b"%d\n" % timeout)
+        self._timeout_ms = timeout
+        if not pace.guard(timeout):
+            tell(b"%d\n" % timeout)
 
     def feed(self):
         """Show that the program still makes progress."""
-        _tell_host(b"feed\n")
+        if not pace.guard(self._timeout_ms):
+            tell(b"feed\n")
 
 
 class Timer:
@@ -263,13 +329,18 @@ class Timer:
     def init(self, *, mode=PERIODIC, period, callback):
         """Call back every `period` milliseconds."""
         self._is_running = True
-        _thread.start_new_thread(self._run, (period, callback))
+        _thread.start_new_thread(self._run, (mode, period, callback))
 
     def deinit(self):
         """Stop calling back."""
         self._is_running = False
 
-    def _run(self, period, callback):
+    def _run(self, mode, period, callback):
         while self._is_running:
             time.sleep_ms(period)
-            callback(self)
+            try:
+                callback(self)
+            except SystemExit:
+                # Only ends this thread, while a reset ends them all.
+                tell(b"0\n")
+            self._is_running = self._is_running and mode == self.PERIODIC

@@ -31,3 +31,9 @@ def changes():
     """Count how often the world has changed since the board started."""
     world()
     return _changes
+
+
+def tell(message):
+    """Write a line to the host, which keeps the watchdog and the power."""
+    with HOST.open("/dev/fd/" + os.getenv("BOARD_WATCHDOG_FD"), "wb") as pipe:
+        pipe.write(message)

@@ -1,10 +1,17 @@
 """Find sensors by name: each is one file here with one class, its name in capitals.
 
 A sensor's `OPTIONS` say what may stand in its settings. It is made from these options,
-and `await read()` returns numbers by variable name or raises `SensorError`.
+and `await read()` returns numbers by variable name or raises `SensorError`. A file whose
+name begins with an underscore is what several sensors share.
 """
 
-TYPES = ("bme280", "dht22")
+import os
+
+from micropython import const  # noqa: F401  for the sensors
+
+TYPES = sorted(
+    {name.partition(".")[0] for name in os.listdir(__file__.rpartition("/")[0]) if name[0] != "_"}
+)
 
 
 class SensorError(Exception):

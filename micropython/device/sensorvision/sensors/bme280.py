@@ -2,14 +2,8 @@
 
 import asyncio
 import struct
-import time
 
-from . import SensorError
-
-try:
-    from micropython import const
-except ImportError:  # CPython, which reads OPTIONS to check settings
-    const = int
+from . import SensorError, const
 
 _CALIBRATION = const(0x88)
 _CHIP_ID = const(0xD0)
@@ -24,15 +18,13 @@ _BMP280 = const(0x58)
 _BME680 = const(0x61)
 
 _BUSY = const(0x09)
-_OVERSAMPLING_1 = const(0x01)
-_FORCED_ALL_ONCE = b"\x25"
 
 _SKIPPED = const(0x80000)
 _HUMIDITY_SKIPPED = const(0x8000)
 
 # One conversion of all three takes at most 9.3 ms (data sheet, appendix 9.1).
 _CONVERSION_MS = const(10)
-_DEADLINE_MS = const(100)
+_POLLS = const(10)
 
 _ENODEV = const(19)
 
@@ -47,12 +39,8 @@ class BME280:
     }
 
     def __init__(self, options: dict):
-        self._sda = options["sda"]
-        self._scl = options["scl"]
-        wanted = options["address"]
-        self._addresses = (wanted,) if wanted else (0x76, 0x77)
+        self._options = options
         self._bus = None
-        self._address = None
         self._calibration = None
 
     async def read(self) -> dict[str, float]:
@@ -65,92 +53,88 @@ class BME280:
         Raises:
             SensorError: nothing answers, it is another chip, or it does not finish.
         """
+        wanted = self._options["address"]
+        addresses = (wanted,) if wanted else (0x76, 0x77)
         try:
-            if self._calibration is None:
-                self._find()
-            await self._convert()
-            data = self._bus.readfrom_mem(self._address, _DATA, 8)
+            if not self._calibration:
+                self._find(addresses)
+            return await self._measure()
         except OSError as err:
             # The chip may have been replaced when it answers again.
             self._calibration = None
-            raise SensorError(self._nobody(err)) from None
-        return self._readings(data)
+            raise SensorError(
+                "no answer at I2C address {} (error {}). Check power, ground, "
+                "SDA on pin {} and SCL on pin {}".format(
+                    " or ".join(map(hex, addresses)),
+                    err.errno,
+                    self._options["sda"],
+                    self._options["scl"],
+                )
+            ) from None
 
-    def _find(self):
-        if self._bus is None:
+    def _find(self, addresses):
+        if not self._bus:
             from machine import Pin, SoftI2C
 
-            self._bus = SoftI2C(Pin(self._scl), Pin(self._sda))
-        for address in self._addresses:
+            self._bus = SoftI2C(Pin(self._options["scl"]), Pin(self._options["sda"]))
+        read = self._bus.readfrom_mem
+        for address in addresses:
             try:
-                chip = self._bus.readfrom_mem(address, _CHIP_ID, 1)[0]
+                chip = read(address, _CHIP_ID, 1)[0]
             except OSError:
                 continue
-            self._address = address
-            if chip not in (_BME280, _BMP280):
-                raise SensorError(
-                    "the chip at address {:#x} is {}, not a BME280 (id {:#x})".format(
-                        address, "a BME680" if chip == _BME680 else "unknown", chip
-                    )
+            break
+        else:
+            raise OSError(_ENODEV)
+        if chip not in (_BME280, _BMP280):
+            raise SensorError(
+                "the chip at address {:#x} is {}, not a BME280 (id {:#x})".format(
+                    address, "a BME680" if chip == _BME680 else "unknown", chip
                 )
-            self._calibration = self._read_calibration(chip)
-            return
-        raise OSError(_ENODEV)
+            )
+        self._address = address
+        low = read(address, _CALIBRATION, 26)
+        humidity = None
+        if chip == _BME280:
+            high = read(address, _HUMIDITY_CALIBRATION, 7)
+            h2, h3, h4, middle, h5, h6 = struct.unpack("<hBbBbb", high)
+            humidity = low[25], h2, h3, h4 << 4 | middle & 15, h5 << 4 | middle >> 4, h6
+        self._calibration = struct.unpack("<HhhHhhhhhhhh", low) + (humidity,)
 
-    def _read_calibration(self, chip):
-        low = self._bus.readfrom_mem(self._address, _CALIBRATION, 26)
-        values = struct.unpack_from("<HhhHhhhhhhhh", low)
-        if chip != _BME280:
-            return values + (None,)
-        high = self._bus.readfrom_mem(self._address, _HUMIDITY_CALIBRATION, 7)
-        h2, h3, h4, middle, h5, h6 = struct.unpack("<hBbBbb", high)
-        return values + ((low[25], h2, h3, h4 << 4 | middle & 15, h5 << 4 | middle >> 4, h6),)
-
-    async def _convert(self):
+    async def _measure(self):
         bus = self._bus
         address = self._address
-        # The chip takes over ctrl_hum only when ctrl_meas is written (data sheet 5.4.3).
-        if self._calibration[12]:
-            bus.writeto_mem(address, _CTRL_HUM, bytes([_OVERSAMPLING_1]))
-        bus.writeto_mem(address, _CTRL_MEAS, _FORCED_ALL_ONCE)
-        start = time.ticks_ms()
-        await asyncio.sleep_ms(_CONVERSION_MS)
-        while bus.readfrom_mem(address, _STATUS, 1)[0] & _BUSY:
-            if time.ticks_diff(time.ticks_ms(), start) > _DEADLINE_MS:
-                raise SensorError(
-                    f"the chip at address {address:#x} does not finish measuring. "
-                    "Check its 3.3 V supply"
-                )
-            await asyncio.sleep_ms(2)
-
-    def _readings(self, data):
+        calibration = self._calibration
+        # Each quantity once, in forced mode. The chip takes over ctrl_hum only when
+        # ctrl_meas is written (data sheet 5.4.3).
+        if calibration[12]:
+            bus.writeto_mem(address, _CTRL_HUM, b"\x01")
+        bus.writeto_mem(address, _CTRL_MEAS, b"\x25")
+        for _ in range(_POLLS):
+            await asyncio.sleep_ms(_CONVERSION_MS)
+            if not bus.readfrom_mem(address, _STATUS, 1)[0] & _BUSY:
+                break
+        else:
+            raise SensorError(
+                f"the chip at address {address:#x} does not finish measuring. "
+                "Check its 3.3 V supply"
+            )
+        p, p_low, t, t_low, adc_h = struct.unpack(">HBHBH", bus.readfrom_mem(address, _DATA, 8))
+        adc_p = p << 4 | p_low >> 4
+        adc_t = t << 4 | t_low >> 4
         readings = {}
-        adc_p = data[0] << 12 | data[1] << 4 | data[2] >> 4
-        adc_t = data[3] << 12 | data[4] << 4 | data[5] >> 4
-        adc_h = data[6] << 8 | data[7]
         if adc_t == _SKIPPED:
             return readings
-        fine = fine_temperature(self._calibration, adc_t)
+        fine = fine_temperature(calibration, adc_t)
         readings["temperature"] = ((fine * 5 + 128) >> 8) / 100
         if adc_p != _SKIPPED:
-            pressure = pressure_256ths(self._calibration, fine, adc_p)
+            pressure = pressure_256ths(calibration, fine, adc_p)
             if pressure:
-                readings["pressure"] = ((pressure + 128) // 256) / 100
-        if self._calibration[12] and adc_h != _HUMIDITY_SKIPPED:
-            humidity = humidity_1024ths(self._calibration[12], fine, adc_h)
+                readings["pressure"] = ((pressure + 128) >> 8) / 100
+        if calibration[12] and adc_h != _HUMIDITY_SKIPPED:
+            humidity = humidity_1024ths(calibration[12], fine, adc_h)
             readings["humidity"] = ((humidity * 100 + 512) >> 10) / 100
         return readings
-
-    def _nobody(self, err):
-        return (
-            "no answer at I2C address {} (error {}). Check power, ground, "
-            "SDA on pin {} and SCL on pin {}".format(
-                " or ".join(f"{address:#x}" for address in self._addresses),
-                err.errno,
-                self._sda,
-                self._scl,
-            )
-        )
 
 
 def fine_temperature(calibration: tuple, adc: int) -> int:

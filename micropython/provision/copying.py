@@ -1,6 +1,6 @@
-"""Copy the port and its settings onto a board and see it report."""
+"""Copy the port and its settings onto a board, as far as they have changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 import hashlib
 import json
@@ -15,6 +15,8 @@ SETTINGS_PATH = "/settings.json"
 CA_PATH = "/ca.der"
 
 _PACKAGE = "/sensorvision/"
+# Versions that came over the air, one of which would take the place of what is copied.
+_OTHER_VERSIONS = ["/sensorvision.new", "/sensorvision.old"]
 
 _REPLACE = """
 import os
@@ -31,8 +33,19 @@ for path in {directories!r}:
         os.mkdir(path)
     except OSError:
         pass
+def remove(path):
+    try:
+        if os.stat(path)[0] & 0x4000:
+            for name in os.listdir(path):
+                remove(path + '/' + name)
+            os.rmdir(path)
+        else:
+            os.remove(path)
+    except OSError as err:
+        if err.errno != 2:
+            raise
 for path in {stale!r}:
-    os.remove(path)
+    remove(path)
 """
 
 
@@ -42,7 +55,7 @@ class Plan:
 
     Attributes:
         changed: files to copy, by their path on the board.
-        stale: paths of an earlier version's files, which would be loaded first.
+        stale: paths of other versions, which would be loaded first.
         unchanged: how many files are there already.
     """
 
@@ -51,8 +64,13 @@ class Plan:
     unchanged: int
 
 
-def plan(files: Mapping[str, Path], survey: Survey) -> Plan:
+def plan(files: Mapping[str, Path], survey: Survey, *, is_whole: bool = True) -> Plan:
     """Compare what goes onto a board with what lies there.
+
+    Args:
+        files: what goes onto the board, by its path there.
+        survey: what lies there.
+        is_whole: whether these are all files of the port, so that others are in the way.
 
     Raises:
         ProvisionError: it would not fit.
@@ -63,9 +81,10 @@ def plan(files: Mapping[str, Path], survey: Survey) -> Plan:
         if target not in survey.files
         or survey.files[target].sha256 != hashlib.sha256(path.read_bytes()).hexdigest()
     }
-    stale = [
-        path for path in survey.files if path.startswith(_PACKAGE) and path not in files
-    ]
+    stale = []
+    if is_whole:
+        ours = (path for path in survey.files if path.startswith(_PACKAGE))
+        stale = [path for path in ours if path not in files] + _OTHER_VERSIONS
     _check_space(changed, survey)
     return Plan(changed, stale, len(files) - len(changed))
 
@@ -118,15 +137,6 @@ def certificate(path: Path) -> bytes:
     if b"-----BEGIN CERTIFICATE-----" in data:
         return ssl.PEM_cert_to_DER_cert(data.decode("ascii", errors="replace").strip())
     return data
-
-
-def report(survey: Survey, show: Callable[[str], None]) -> None:
-    """Say in words what a board is."""
-    version = ".".join(str(part) for part in survey.version)
-    show(
-        f"The board runs MicroPython {version} ({survey.machine}) and has "
-        f"{survey.free_bytes // 1024} KB of flash free."
-    )
 
 
 def _check_space(changed: Mapping[str, Path], survey: Survey) -> None:

@@ -1,0 +1,93 @@
+"""Choose the way to the server, and what all ways share: when to try again, what to say."""
+
+import random
+
+from micropython import const
+
+from .clock import is_set
+from .connection import Unreachable
+
+_FIRST_WAIT_MS = const(1000)
+_LONGEST_WAIT_MS = const(300000)
+
+
+def make(settings: dict, ca: bytes | None) -> tuple:
+    """Return a client for the URL in the settings and the class of what sends over it.
+
+    Args:
+        settings: complete, as `settings.load` returns them.
+        ca: see `Connection`.
+
+    Raises:
+        ValueError: the certificate is none.
+    """
+    if settings["url"][0] == "m":
+        from .mqtt import make_client
+        from .publishing import Publishing
+
+        return make_client(settings, ca), Publishing
+    from .delivery import Delivery
+    from .http import HttpClient
+
+    return HttpClient(settings["url"], ca, settings["timeout_s"]), Delivery
+
+
+class Sender:
+    """Sends what waits in an outbox, and waits longer after each failure.
+
+    Args:
+        settings: the board's settings.
+        outbox: where the readings are.
+        client: what talks to the server.
+        link: what keeps the board in its network and its clock right.
+    """
+
+    _wait_ms = _FIRST_WAIT_MS
+
+    def __init__(self, settings: dict, outbox, client, link):
+        self._settings = settings
+        self._outbox = outbox
+        self._client = client
+        self._link = link
+
+    async def send(self) -> int:
+        """Send what waits, or some of it.
+
+        Returns:
+            Milliseconds to wait before the next call, 0 after a success.
+        """
+        try:
+            return await self._send()
+        except Unreachable as err:
+            self._link.distrust()
+            return self._later(err)
+
+    async def _reach(self, needs_clock):
+        await self._link.up(needs_clock)
+        if is_set():
+            self._outbox.clock_was_set()
+
+    def _delivered(self, variables):
+        self._link.trust()
+        if self._wait_ms > _FIRST_WAIT_MS:
+            self._wait_ms = _FIRST_WAIT_MS
+            print("the server answers again; superseded:", self._outbox.superseded)
+        text = ""
+        for name, value in variables.items():
+            text += f", {name}={value}"
+        print("delivered", text[2:])
+
+    def _refused(self, why):
+        print("refused:", why)
+        # Only a person can help here, who may do so on the server without touching the board.
+        return _LONGEST_WAIT_MS
+
+    def _later(self, why, retry_after_s=None):
+        # Boards that lost the server together must not come back together.
+        wait_ms = max(
+            1 + random.getrandbits(16) * self._wait_ms // 65536,
+            min((retry_after_s or 0) * 1000, _LONGEST_WAIT_MS),
+        )
+        self._wait_ms = min(2 * self._wait_ms, _LONGEST_WAIT_MS)
+        print(f"not delivered: {why}; next try in {(wait_ms + 999) // 1000} s")
+        return wait_ms

@@ -1,0 +1,63 @@
+"""Tell how the board itself is: its temperature, supply and signal, and how long it runs."""
+
+import time
+
+
+class BOARD:
+    """The board, which leaves out what it can't measure."""
+
+    OPTIONS = {
+        "supply": (int, 35, None, 0, 48),
+        "divider": (int, 2, 2, 1, 20),
+    }
+
+    def __init__(self, options: dict):
+        self._supply = options["supply"]
+        self._divider = options["divider"]
+        self._seen_ms = time.ticks_ms()
+        self._uptime_ms = 0
+
+    async def read(self) -> dict[str, float]:
+        """Measure once.
+
+        Returns:
+            `uptime` in seconds since the program's start, `temperature` of the chip in
+            degrees Celsius, `voltage` of the supply in volts and the radio's `rssi` in dBm.
+        """
+        from machine import ADC, Pin
+        import network
+
+        # Added up, because the ticks start over after twelve days.
+        now = time.ticks_ms()
+        self._uptime_ms += time.ticks_diff(now, self._seen_ms)
+        self._seen_ms = now
+        readings = {"uptime": self._uptime_ms // 1000}
+        try:
+            readings["temperature"] = round(_temperature(ADC), 1)
+        except AttributeError:
+            # Not every chip has a thermometer, nor every firmware its driver.
+            pass
+        if self._supply is not None:
+            readings["voltage"] = round(_volts(ADC(Pin(self._supply))) * self._divider, 2)
+        wlan = network.WLAN(network.STA_IF)
+        if wlan.isconnected():
+            readings["rssi"] = wlan.status("rssi")
+        return readings
+
+
+def _temperature(adc):
+    try:
+        import esp32
+    except ImportError:
+        # The formula of the RP2040's data sheet, 4.9.5, which holds for the RP2350 too.
+        return 27 - (_volts(adc(adc.CORE_TEMP)) - 0.706) / 0.001721
+    if hasattr(esp32, "mcu_temperature"):
+        return esp32.mcu_temperature()
+    return (esp32.raw_temperature() - 32) / 1.8
+
+
+def _volts(adc):
+    if hasattr(adc, "read_uv"):
+        adc.atten(adc.ATTN_11DB)
+        return adc.read_uv() / 1000000
+    return adc.read_u16() * 3.3 / 65535

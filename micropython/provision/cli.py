@@ -1,0 +1,320 @@
+"""The command line: `sensorvision board ...`."""
+
+from collections.abc import Callable
+import contextlib
+import functools
+import math
+from pathlib import Path
+import sys
+from typing import Any
+
+import click
+
+from micropython.provision import (
+    copying,
+    firmware,
+    images,
+    install,
+    log,
+    ports,
+    selftest,
+    settings,
+    work,
+)
+from micropython.provision.asking import Given
+from micropython.provision.errors import Exit, ProvisionError
+from micropython.provision.mpremote import Board
+
+_PATH = click.Path(path_type=Path)
+
+_CODES = """
+\b
+Exit codes:
+  0  done; a reading was delivered, or the test passed
+  1  the board runs, but no reading was delivered, or its test failed
+  2  wrong options
+  3  no board found, or several: cable, USB driver, --port
+  4  the board does not answer, or its port can't be opened
+  5  no MicroPython, one that is too old, or a wrong firmware file
+  6  a setting is wrong or missing
+  7  the board's flash is full
+  8  copying or writing failed
+  9  the server refused the login or the device
+"""
+
+_port_option = click.option("--port", help="The board's serial port.")
+_timeout_option = click.option(
+    "--timeout", default=90, show_default=True, help="Seconds for the first reading."
+)
+_settings_options = (
+    click.option(
+        "--settings", "settings_file", type=_PATH, help="Settings file to begin with."
+    ),
+    click.option(
+        "--url", help="Where it sends to: http://, https://, mqtt:// or mqtts://."
+    ),
+    click.option("--device-id", help="The device's id on the server."),
+    click.option("--ssid", help="Name of the Wi-Fi network."),
+    click.option("--country", help="Country code whose radio rules hold, such as DE."),
+    click.option("--interval", type=int, help="Seconds between two readings."),
+    click.option(
+        "--sensor", "sensors", multiple=True, help="Such as bme280:sda=21,scl=22."
+    ),
+    click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Any other setting, such as sleep=deep or store.kb=32; VALUE may be JSON.",
+    ),
+    click.option(
+        "--ca", type=_PATH, help="Certificate of the server's authority, PEM or DER."
+    ),
+    click.option("--login", help="Your user name on the server, to get a token with."),
+    click.option(
+        "--server", help="The server's URL for --login, where --url is a broker's."
+    ),
+    click.option(
+        "--rotate-token",
+        is_flag=True,
+        help="With --login: replace a token that the device has already.",
+    ),
+)
+
+
+def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options for settings, as two arguments and a certificate."""
+
+    @functools.wraps(command)
+    def gather(
+        settings_file: Path | None,
+        url: str | None,
+        device_id: str | None,
+        ssid: str | None,
+        country: str | None,
+        interval: int | None,
+        sensors: tuple[str, ...],
+        assignments: tuple[str, ...],
+        ca: Path | None,
+        login: str | None,
+        server: str | None,
+        rotate_token: bool,
+        **others: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        # What is wrong on this side is said before the board is touched.
+        given = Given(
+            settings.read_file(settings_file) if settings_file else None,
+            {"url": url, "device_id": device_id, "interval_s": interval},
+            sensors,
+            {"ssid": ssid, "country": country},
+            assignments,
+        )
+        for text in assignments:
+            settings.parse_assignment(text)
+        if rotate_token and not login:
+            raise click.UsageError("--rotate-token needs --login.")
+        return command(
+            given=given,
+            certificate=copying.certificate(ca) if ca else None,
+            login=work.Login(login, server, rotate_token) if login else None,
+            **others,
+        )
+
+    decorated: Callable[..., Any] = gather
+    for option in reversed(_settings_options):
+        decorated = option(decorated)
+    return decorated
+
+
+def _ends_by_code(command: Callable[..., Exit | None]) -> Callable[..., None]:
+    """Let a command end with the code that it returns, or that its error has."""
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        try:
+            code = command(*arguments, **options)
+        except ProvisionError as err:
+            click.echo(f"{err}.", err=True)
+            code = err.code
+        sys.exit(code or 0)
+
+    return run
+
+
+@click.group()
+def sensorvision() -> None:
+    """Bring sensors to a SensorVision server."""
+
+
+@sensorvision.group(epilog=_CODES)
+def board() -> None:
+    """Put the MicroPython port on boards, and look after them.
+
+    Secrets never stand on the command line. They come from the environment, or are asked
+    for: SENSORVISION_TOKEN, SENSORVISION_WIFI_PASSWORD, SENSORVISION_PASSWORD (of
+    --login), SENSORVISION_MQTT_PASSWORD, SENSORVISION_UPDATE_KEY.
+    """
+
+
+@board.command("list", epilog=_CODES)
+@_port_option
+@_ends_by_code
+def list_boards(port: str | None) -> Exit:
+    """List the boards that are plugged in, with port, type and firmware.
+
+    A board that answers is started again, as asking it interrupts its program.
+    """
+    found = (
+        [ports.Port(ports.check_access(port), "named")] if port else ports.candidates()
+    )
+    in_bootsel = [] if port else list(install.drives())
+    for each in found:
+        try:
+            said = firmware.identify(Board(each.path))
+        except ProvisionError as err:
+            said = str(err)
+        click.echo(f"{each.path}  {each.kind}  {said}")
+    for drive, chip in in_bootsel:
+        click.echo(f"{drive}  {chip} in BOOTSEL mode  no firmware answers")
+    if not found and not in_bootsel:
+        ports.choose(found)
+    return Exit.DONE
+
+
+@board.command(epilog=_CODES)
+@_port_option
+@click.option(
+    "--firmware",
+    "firmware_file",
+    type=_PATH,
+    help="MicroPython for the board, .bin (ESP32) or .uf2 (Pico), installed where none is.",
+)
+@click.option("--reinstall", is_flag=True, help="Install --firmware over another one.")
+@click.option(
+    "--in-boot-mode",
+    is_flag=True,
+    help="An ESP32 is in its boot mode already: BOOT was held during a reset.",
+)
+@click.option(
+    "--drive", type=_PATH, help="Where the drive of a Pico in BOOTSEL mode is mounted."
+)
+@_timeout_option
+@_ends_by_code
+@_with_settings
+def flash(
+    *,
+    port: str | None,
+    firmware_file: Path | None,
+    reinstall: bool,
+    in_boot_mode: bool,
+    drive: Path | None,
+    timeout: int,
+    given: Given,
+    certificate: bytes | None,
+    login: work.Login | None,
+) -> Exit:
+    """Bring a board from its box to its first reading on the server.
+
+    Installs --firmware if the board has none, copies the port's files as far as they have
+    changed, writes the settings, lets the board test itself, and waits for its first
+    reading. Run it again at any time, also after a cable was pulled.
+
+    Settings come from --settings, else from the board; options are laid over them. With
+    --login the device is made on the server where it is not there yet, and its token is
+    fetched from there.
+    """
+    image = images.read_image(firmware_file) if firmware_file else None
+    if reinstall and not image:
+        raise click.UsageError("--reinstall needs --firmware.")
+    found, survey = work.prepare(
+        port, work.Firmware(image, reinstall, in_boot_mode, drive)
+    )
+    work.write(
+        found, survey, given, certificate=certificate, login=login, is_whole=True
+    )
+    if selftest.is_in_port():
+        try:
+            work.test(found)
+        except ProvisionError as err:
+            # The log of its start tells more.
+            click.echo(f"The self-test came to no end: {err}.", err=True)
+    return work.see_it_report(found, timeout)
+
+
+@board.command(epilog=_CODES)
+@_port_option
+@_timeout_option
+@_ends_by_code
+@_with_settings
+def configure(
+    *,
+    port: str | None,
+    timeout: int,
+    given: Given,
+    certificate: bytes | None,
+    login: work.Login | None,
+) -> Exit:
+    """Change settings on a board that has been flashed, and see it report with them."""
+    found, survey = _flashed(port)
+    work.write(
+        found, survey, given, certificate=certificate, login=login, is_whole=False
+    )
+    return work.see_it_report(found, timeout)
+
+
+@board.command(epilog=_CODES)
+@_port_option
+@_ends_by_code
+def test(port: str | None) -> Exit:
+    """Let a board try its sensors, its network, its clock and its server."""
+    found, survey = _flashed(port)
+    if not selftest.is_on(survey):
+        raise ProvisionError(
+            Exit.FIRMWARE,
+            "The port on the board is too old to test itself. Bring it up to date with "
+            "`sensorvision board update`",
+        )
+    is_good = work.test(found)
+    found.run(["reset"])
+    return Exit.DONE if is_good else Exit.NOT_DELIVERED
+
+
+@board.command(epilog=_CODES)
+@_port_option
+@click.option("--seconds", type=float, help="Until when; without it, until Ctrl-C.")
+@_ends_by_code
+def logs(port: str | None, seconds: float | None) -> Exit:
+    """Show what a board prints, without interrupting it."""
+    found = work.find_board(port)
+    with contextlib.suppress(KeyboardInterrupt):
+        for line in log.lines(found.port, seconds or math.inf):
+            click.echo(line)
+    return Exit.DONE
+
+
+@board.command(epilog=_CODES)
+@_port_option
+@_timeout_option
+@_ends_by_code
+def update(port: str | None, timeout: int) -> Exit:
+    """Bring the port's files on a board up to date by cable, and keep its settings."""
+    found, survey = _flashed(port)
+    work.write(
+        found,
+        survey,
+        Given(None, {}, (), {}, ()),
+        certificate=None,
+        login=None,
+        is_whole=True,
+    )
+    return work.see_it_report(found, timeout)
+
+
+def _flashed(port: str | None) -> tuple[Board, firmware.Survey]:
+    found, survey = work.prepare(port, work.Firmware(None, False, False, None))
+    if survey.settings is None or "/main.py" not in survey.files:
+        raise ProvisionError(
+            Exit.FIRMWARE,
+            "The port is not on this board yet. Put it there with `sensorvision board flash`",
+        )
+    return found, survey

@@ -1,0 +1,87 @@
+"""Run the board's self-test, and read what it found."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import re
+
+from micropython.manifest import device_files
+from micropython.provision.firmware import Survey
+from micropython.provision.mpremote import Board
+
+# Each step may wait for its own deadline: sensors, the radio, the clock, the server.
+_TIMEOUT_S = 180
+
+# What a node has loaded before it was interrupted may be older than the files.
+_RUN = """
+import sys, gc
+for name in list(sys.modules):
+    if name.split('.')[0] == 'sensorvision':
+        del sys.modules[name]
+gc.collect()
+from sensorvision.selftest import run
+run()
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a self-test.
+
+    Attributes:
+        name: what was tried, such as `wifi`.
+        is_ok: whether it worked.
+        text: what was found, or what is wrong and what to do.
+    """
+
+    name: str
+    is_ok: bool
+    text: str
+
+
+def is_in_port() -> bool:
+    """Tell whether the files that go onto a board have a self-test among them."""
+    return "sensorvision/selftest.py" in device_files()
+
+
+def is_on(survey: Survey) -> bool:
+    """Tell whether a board has the self-test among its files."""
+    return any(path.startswith("/sensorvision/selftest.") for path in survey.files)
+
+
+def run_selftest(
+    board: Board,
+    on_step: Callable[[Step], None],
+    on_line: Callable[[str], None],
+) -> list[Step]:
+    """Let a board try its sensors, its network and its server.
+
+    Args:
+        board: the board.
+        on_step: is given each step when it is through.
+        on_line: is given whatever else the board says meanwhile.
+
+    Returns:
+        All steps, in the order in which they were made.
+
+    Raises:
+        ProvisionError: the board does not answer, or the test came to no end.
+    """
+    steps: list[Step] = []
+
+    def take(line: str) -> None:
+        if step := parse_step(line):
+            steps.append(step)
+            on_step(step)
+        else:
+            on_line(line)
+
+    board.execute(_RUN, _TIMEOUT_S, take)
+    return steps
+
+
+def parse_step(line: str) -> Step | None:
+    """Read a line of the self-test, or return None if it is something else's."""
+    found = re.match(r"selftest: (.+?) (ok|failed)(?:: (.*))?$", line.strip())
+    if not found:
+        return None
+    return Step(found[1], found[2] == "ok", found[3] or "")
