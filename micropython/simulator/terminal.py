@@ -36,7 +36,7 @@ class Terminal:
     Args:
         flash: the image file or directory that the board has as its file system.
         world: the world file.
-        heap: the board's memory, such as `160k`.
+        heap: the board's memory, such as `192k`.
         blocks: 4 KB blocks of a new image.
 
     Attributes:

@@ -16,7 +16,8 @@ class Outbox:
 
     Attributes:
         superseded: how many values were never sent because they were true no more.
-        dropped: how many readings were lost for want of room or of their time.
+        dropped: how many readings were lost for want of room or of their time, and how many
+            values that were no numbers.
     """
 
     def __init__(self, max_age_s: int, max_readings: int):
@@ -45,6 +46,7 @@ class Outbox:
             # JSON has no word for what is no number, or has no end.
             if value - value:
                 del variables[name]
+                self.dropped += 1
         if variables:
             self._add(clock.stamp(), variables)
 

@@ -16,6 +16,9 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _EXIT_RESET = 64
+_EXIT_DEEP_SLEEP = 65
+
+_RTC_MEMORY_BYTES = 2048
 
 _ENODEV = 19
 _ETIMEDOUT = 110
@@ -39,6 +42,19 @@ def reset():
     sys.exit(_EXIT_RESET)
 
 
+def lightsleep(ms):
+    """Stop the processor for a while; the watchdog goes on counting."""
+    time.sleep_ms(ms)
+
+
+def deepsleep(ms):
+    """Switch off for a while, and start anew; only the clock and its memory have power."""
+    if not pace.guard(None):
+        tell(b"off\n")
+    time.sleep_ms(ms)
+    sys.exit(_EXIT_DEEP_SLEEP)
+
+
 def reset_cause():
     """Tell why the board started."""
     return int(os.getenv("BOARD_RESET_CAUSE"))
@@ -51,6 +67,26 @@ def unique_id():
 
 class RTC:
     """The clock that `time` reads, for those who set it in parts."""
+
+    def __getattr__(self, name):
+        """Have a memory only where the world says so, as only some chips do."""
+        if name == "memory" and world().get("rtc_memory"):
+            return self._memory
+        raise AttributeError(name)
+
+    def _memory(self, content=None):
+        path = os.getenv("BOARD_WORLD") + ".rtc"
+        if content is not None:
+            if len(content) > _RTC_MEMORY_BYTES:
+                raise ValueError("buffer too long")
+            with HOST.open(path, "wb") as file:
+                file.write(content)
+            return None
+        try:
+            with HOST.open(path, "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
 
     def datetime(self, value=None):
         """Read or set year, month, day, weekday, hours, minutes, seconds and subseconds."""
@@ -75,7 +111,9 @@ class Pin:
         if not 0 <= number <= 48:
             raise ValueError("invalid pin")
         self.number = number
-        self._level = value or 0
+        self._level = None
+        if value is not None:
+            self.value(value)
 
     def __str__(self):
         return f"Pin({self.number})"
@@ -83,12 +121,16 @@ class Pin:
     def init(self, mode=-1, pull=-1, value=None):
         """Set the pin up again."""
         if value is not None:
-            self._level = value
+            self.value(value)
 
     def value(self, level=None):
         """Read the level, or set it."""
         if level is None:
-            return self._level
+            return self._level or 0
+        level = int(bool(level))
+        if level != self._level and self.number in world().get("watched_pins", ()):
+            with HOST.open(os.getenv("BOARD_WORLD") + ".pins", "a") as file:
+                file.write(f"{self.number} {level}\n")
         self._level = level
         return None
 
@@ -96,11 +138,11 @@ class Pin:
 
     def on(self):
         """Pull the pin up."""
-        self._level = 1
+        self.value(1)
 
     def off(self):
         """Pull the pin down."""
-        self._level = 0
+        self.value(0)
 
 
 class _Chip:
