@@ -9,6 +9,7 @@ from types import ModuleType
 from . import (
     board_cuts,
     board_flash,
+    board_life,
     cluster,
     faults,
     kill,
@@ -23,6 +24,7 @@ from . import (
 _PROOFS: dict[str, ModuleType] = {
     "board-cuts": board_cuts,
     "board-flash": board_flash,
+    "board-life": board_life,
     "cluster": cluster,
     "faults": faults,
     "kill": kill,

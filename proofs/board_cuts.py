@@ -3,33 +3,22 @@
 A program on real MicroPython works with what the node keeps on flash, in a real littlefs on
 a flash that remembers each block that is erased and each piece that is programmed. Then the
 flash is made anew as each of these operations leaves it, undone and half done, and opened as
-at a start.
+at a start. So it is done with the store, and with a board that is updated over the air.
 """
 
 import argparse
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-import json
 from pathlib import Path
-import shutil
 import tempfile
-from typing import Any
 
-from demo.processes import StartError
-from micropython.manifest import stage
-from micropython.simulator import SimulatedBoard
-from micropython.simulator.process import FIRMWARE
-
+from .board_sections import PROGRAM_BYTES, Section, run_on_board
+from .board_updates import cut_updates
 from .verdict import Verdict
 
 _READINGS = 1200
 _LEAST_CUTS_A_READING = 2
 _MOST_REPEATED = 10 + 7
-_DEADLINE_S = 1200
 _WEAR_READINGS = 200
-
-# As the firmware of ESP32 and of RP2 programs its flash.
-_PROGRAM_BYTES = (32, 256)
 
 _STORE = """
 import asyncio, gc, json, os, sys, time
@@ -221,31 +210,6 @@ say({
 """
 
 
-@dataclass(kw_only=True)
-class Section:
-    """What cutting the power of one part of the node has shown.
-
-    Attributes:
-        sent: what the part knew to be written.
-        lost: how much of it was missing somewhere.
-        repeated: how much that was done with came again, at most.
-        cuts: how often the power was cut.
-        least_sent: with fewer it shows nothing.
-        least_cuts: with fewer it shows nothing.
-        flaws: what else went wrong, each a sentence.
-        extra: what else was found, by name.
-    """
-
-    sent: int
-    lost: int
-    repeated: int
-    cuts: int
-    least_sent: int
-    least_cuts: int
-    flaws: list[str] = field(default_factory=list)
-    extra: dict[str, object] = field(default_factory=dict)
-
-
 type Cut = Callable[[argparse.Namespace, Path], Awaitable[Section]]
 
 
@@ -256,6 +220,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=_READINGS,
         help="how many the store is given for each kind of flash (%(default)s)",
+    )
+    parser.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        help="at which of an update's operations, 3 is every third (%(default)s)",
     )
 
 
@@ -281,40 +251,6 @@ async def run(options: argparse.Namespace) -> Verdict:
     )
 
 
-async def run_on_board(
-    directory: Path, program: str, **values: object
-) -> dict[str, Any]:
-    """Run a program on a board with the port's files, and return what it says.
-
-    Args:
-        directory: where the board's flash is made.
-        program: MicroPython source; finds `values` as globals.
-        values: JSON values for the program.
-
-    Raises:
-        StartError: it has said nothing.
-    """
-    world = {"clock": {"epoch": 2000, "starts": 946_684_800}}
-    board = SimulatedBoard(directory, world, heap="64m")
-    stage(board.flash)
-    shutil.copy(FIRMWARE / "nor.py", board.flash)
-    (board.flash / "chip").mkdir()
-    (board.flash / "main.py").write_text(
-        "import json\n"
-        f"globals().update(json.loads({json.dumps(values)!r}))\n"
-        "def say(value):\n"
-        "    print('SAID', json.dumps(value))\n" + program,
-        encoding="utf-8",
-    )
-    async with board:
-        await board.wait_until_off(_DEADLINE_S)
-    for line in board.lines:
-        if line.startswith("SAID "):
-            said: dict[str, Any] = json.loads(line.removeprefix("SAID "))
-            return said
-    raise StartError("The board has failed: " + "\n".join(board.lines))
-
-
 async def cut_store(options: argparse.Namespace, folder: Path) -> Section:
     """Cut the power of the outbox on flash."""
     found = {
@@ -325,7 +261,7 @@ async def cut_store(options: argparse.Namespace, folder: Path) -> Section:
             readings=options.readings,
             wear_readings=_WEAR_READINGS,
         )
-        for size in _PROGRAM_BYTES
+        for size in PROGRAM_BYTES
     }
     repeated = max(part["repeated"] for part in found.values())
     flaws = [flaw for part in found.values() for flaw in part["flaws"]]
@@ -351,4 +287,4 @@ async def cut_store(options: argparse.Namespace, folder: Path) -> Section:
     )
 
 
-_SECTIONS: list[Cut] = [cut_store]
+_SECTIONS: list[Cut] = [cut_store, cut_updates]
