@@ -404,7 +404,7 @@ async def test_full_store_takes_no_more_memory_than_an_empty_one(run: Run) -> No
 
 
 @pytest.mark.parametrize(
-    ("module", "budget"), [("clock", 900), ("outbox", 1250), ("store", 2700)]
+    ("module", "budget"), [("clock", 820), ("outbox", 1120), ("store", 2500)]
 )
 def test_bytecode_keeps_to_its_budget(tmp_path: Path, module: str, budget: int) -> None:
     assert compile_to(tmp_path)[f"sensorvision/{module}.py"] <= budget
