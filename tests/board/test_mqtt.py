@@ -134,6 +134,32 @@ def said(messages: Sequence[aiomqtt.Message]) -> list[bytes]:
     return [bytes(message.payload) for message in messages]
 
 
+async def test_address_of_a_broker_has_a_port_and_no_path(run: Run) -> None:
+    program = """
+from sensorvision.protocol import ValidationError
+from sensorvision.url import split_url
+outcomes = {}
+for url in urls:
+    try:
+        outcomes[url] = split_url(url)
+    except ValidationError as err:
+        outcomes[url] = err.value
+say(outcomes)
+"""
+    expected = {
+        "mqtt://broker": [False, "broker", 1883, ""],
+        "mqtts://broker.example/": [True, "broker.example", 8883, ""],
+        "mqtts://broker:443": [True, "broker", 443, ""],
+        "http://host/prefix/": [False, "host", 80, "/prefix"],
+        "mqtt://broker/path": "mqtt://broker/path",
+        "mqtt://board:secret@broker": "***",
+        "mqtt://": "mqtt://",
+        "mqtt:broker": "mqtt:broker",
+        "ws://broker": "ws://broker",
+    }
+    assert await run(program, urls=list(expected)) == expected
+
+
 async def test_messages_arrive_whole_and_in_order(run: Run, broker: Mosquitto) -> None:
     async with listening(broker.port) as heard:
         outcomes = await publish(run, broker.url, count=50)
