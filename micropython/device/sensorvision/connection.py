@@ -9,7 +9,7 @@ from micropython import const
 
 from .url import split_url
 
-_CHUNK_BYTES = const(512)
+_CHUNK_BYTES = const(256)
 
 
 class Unreachable(Exception):
