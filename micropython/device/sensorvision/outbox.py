@@ -46,7 +46,7 @@ class Outbox:
 
     def held(self) -> list[tuple]:
         """Return what is only in memory, for `resume` after a deep sleep."""
-        return [(clock.moment(at), what) for _, at, what in self._held]
+        return [(at + clock.jump, what) for _, at, what in self._held]
 
     def resume(self, held: list[tuple]) -> None:
         """Take what `held` gave before the clock went on without this program."""
@@ -55,7 +55,7 @@ class Outbox:
 
     def _add(self, at, variables):
         self._last += 1
-        self._held.append((self._last, clock.stamp(), variables))
+        self._held.append((self._last, at, variables))
         for name in variables:
             self.superseded += self._is_live and name in self._newest
             self._newest[name] = self._held[-1]
