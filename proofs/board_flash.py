@@ -37,6 +37,7 @@ from .verdict import Verdict
 
 KILLED = "killed"
 UNPLUGGED = "unplugged"
+IN_UPDATE = " in an update"
 
 _ROUNDS = 40
 _BLOCKS = 160
@@ -64,6 +65,16 @@ try:
     fill()
 except OSError:
     pass
+"""
+
+
+# Makes each file another than what is to be copied, and leaves the program working.
+_AGE = """
+import os
+for name in os.listdir('/sensorvision'):
+    if name.endswith('.mpy'):
+        with open('/sensorvision/' + name, 'ab') as file:
+            file.write(bytes(1))
 """
 
 
@@ -98,7 +109,7 @@ WRONG = {
     ),
     "server away": Wrong(Exit.NOT_DELIVERED),
 }
-FAULTS = (KILLED, UNPLUGGED, *WRONG)
+FAULTS = (KILLED, UNPLUGGED, KILLED + IN_UPDATE, UNPLUGGED + IN_UPDATE, *WRONG)
 
 
 @dataclass
@@ -401,12 +412,16 @@ async def _cut(bench: Bench, fault: str, findings: Findings) -> bool:
     """Cut a flash short at a random moment, and tell whether it was still at work."""
     [part] = bench.random.choices(list(_PARTS), _WEIGHTS)
     delay_s = bench.random.uniform(0, _PARTS[part])
+    if fault.endswith(IN_UPDATE):
+        async with bench.flashing() as before:
+            await before.end()
+        await bench.execute("exec", _AGE)
     async with bench.flashing(f"--timeout={_VAIN_S}") as flashing:
         await flashing.wait_for(part)
         await asyncio.sleep(delay_s)
         if not flashing.is_running:
             return False
-        if fault == UNPLUGGED:
+        if fault.startswith(UNPLUGGED):
             await bench.unplug()
             code = await flashing.end()
             _judge(fault, code, flashing.output, lambda code: code > 0, findings)

@@ -17,6 +17,7 @@ from micropython.provision import (
     install,
     log,
     ports,
+    release,
     selftest,
     settings,
     work,
@@ -43,6 +44,12 @@ Exit codes:
 """
 
 _port_option = click.option("--port", help="The board's serial port.")
+_wait_option = click.option(
+    "--wait",
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait for a board that sleeps deeply: as long as its interval.",
+)
 _timeout_option = click.option(
     "--timeout", default=90, show_default=True, help="Seconds for the first reading."
 )
@@ -198,6 +205,7 @@ def list_boards(port: str | None) -> Exit:
 @click.option(
     "--drive", type=_PATH, help="Where the drive of a Pico in BOOTSEL mode is mounted."
 )
+@_wait_option
 @_timeout_option
 @_ends_by_code
 @_with_settings
@@ -208,6 +216,7 @@ def flash(
     reinstall: bool,
     in_boot_mode: bool,
     drive: Path | None,
+    wait: float,
     timeout: int,
     given: Given,
     certificate: bytes | None,
@@ -227,7 +236,7 @@ def flash(
     if reinstall and not image:
         raise click.UsageError("--reinstall needs --firmware.")
     found, survey = work.prepare(
-        port, work.Firmware(image, reinstall, in_boot_mode, drive)
+        port, wait, work.Firmware(image, reinstall, in_boot_mode, drive)
     )
     work.write(
         found, survey, given, certificate=certificate, login=login, is_whole=True
@@ -243,19 +252,21 @@ def flash(
 
 @board.command(epilog=_CODES)
 @_port_option
+@_wait_option
 @_timeout_option
 @_ends_by_code
 @_with_settings
 def configure(
     *,
     port: str | None,
+    wait: float,
     timeout: int,
     given: Given,
     certificate: bytes | None,
     login: work.Login | None,
 ) -> Exit:
     """Change settings on a board that has been flashed, and see it report with them."""
-    found, survey = _flashed(port)
+    found, survey = _flashed(port, wait)
     work.write(
         found, survey, given, certificate=certificate, login=login, is_whole=False
     )
@@ -264,10 +275,11 @@ def configure(
 
 @board.command(epilog=_CODES)
 @_port_option
+@_wait_option
 @_ends_by_code
-def test(port: str | None) -> Exit:
+def test(port: str | None, wait: float) -> Exit:
     """Let a board try its sensors, its network, its clock and its server."""
-    found, survey = _flashed(port)
+    found, survey = _flashed(port, wait)
     if not selftest.is_on(survey):
         raise ProvisionError(
             Exit.FIRMWARE,
@@ -294,11 +306,37 @@ def logs(port: str | None, seconds: float | None) -> Exit:
 
 @board.command(epilog=_CODES)
 @_port_option
+@_wait_option
 @_timeout_option
+@click.option(
+    "--release",
+    "directory",
+    type=_PATH,
+    metavar="DIR",
+    help="Touch no board, but write into DIR what boards fetch over the air.",
+)
+@click.option("--version", help="With --release: its version, by default the port's.")
+@click.option(
+    "--key-file",
+    type=_PATH,
+    help="With --release: holds the key that boards have as update.key.",
+)
 @_ends_by_code
-def update(port: str | None, timeout: int) -> Exit:
+def update(
+    port: str | None,
+    wait: float,
+    timeout: int,
+    directory: Path | None,
+    version: str | None,
+    key_file: Path | None,
+) -> Exit:
     """Bring the port's files on a board up to date by cable, and keep its settings."""
-    found, survey = _flashed(port)
+    if directory:
+        _write_release(directory, version or release.port_version(), key_file)
+        return Exit.DONE
+    if key_file or version:
+        raise click.UsageError("--key-file and --version need --release.")
+    found, survey = _flashed(port, wait)
     work.write(
         found,
         survey,
@@ -310,11 +348,23 @@ def update(port: str | None, timeout: int) -> Exit:
     return work.see_it_report(found, timeout)
 
 
-def _flashed(port: str | None) -> tuple[Board, firmware.Survey]:
-    found, survey = work.prepare(port, work.Firmware(None, False, False, None))
+def _flashed(port: str | None, wait_s: float) -> tuple[Board, firmware.Survey]:
+    found, survey = work.prepare(port, wait_s)
     if survey.settings is None or "/main.py" not in survey.files:
         raise ProvisionError(
             Exit.FIRMWARE,
             "The port is not on this board yet. Put it there with `sensorvision board flash`",
         )
     return found, survey
+
+
+def _write_release(directory: Path, version: str, key_file: Path | None) -> None:
+    try:
+        key = key_file.read_text(encoding="utf-8").strip() if key_file else None
+        release.write_release(directory, version, key)
+    except OSError as err:
+        raise ProvisionError(
+            Exit.SETTINGS, f"{err.filename} can't be used: {err.strerror}"
+        ) from err
+    signed = "signed" if key else "not signed"
+    click.echo(f"Version {version} is in {directory}, {signed}.")

@@ -9,7 +9,8 @@ from micropython.provision.mpremote import Board
 
 MIN_VERSION = (1, 23)
 
-_RETRY_S = 0.5
+_RETRY_S = 0.2
+_PROBE_TIMEOUT_S = 3
 
 _IDENTITY = """
 import sys, json
@@ -138,19 +139,21 @@ def describe(survey: Survey) -> str:
 
 
 def wait_for(board: Board, timeout_s: float) -> Survey:
-    """Ask a board about itself until it answers: it may still be starting.
+    """Ask a board about itself until it answers: it may still be starting, or asleep.
 
     Raises:
         ProvisionError: it did not in time.
     """
     deadline_s = time.monotonic() + timeout_s
-    while True:
+    while time.monotonic() < deadline_s:
         try:
-            return survey(board)
+            # Short, so that many fall into the seconds for which a sleeper is awake.
+            board.ask(_IDENTITY, _PROBE_TIMEOUT_S)
         except ProvisionError:
-            if time.monotonic() > deadline_s:
-                raise
-        time.sleep(_RETRY_S)
+            time.sleep(_RETRY_S)
+        else:
+            break
+    return survey(board)
 
 
 def _words(name: str, version: Sequence[int]) -> str:

@@ -31,14 +31,18 @@ class Board:
     def __init__(self, port: str) -> None:
         self.port = port
 
-    def ask(self, code: str) -> Any:  # noqa: ANN401
+    def ask(self, code: str, timeout_s: float = _ANSWER_TIMEOUT_S) -> Any:  # noqa: ANN401
         """Run code on the board and return the JSON that it prints.
+
+        Args:
+            code: MicroPython source.
+            timeout_s: seconds until it must have answered.
 
         Raises:
             ProvisionError: the board does not answer, or with no JSON.
         """
         printed: list[str] = []
-        self._run(["exec", code], _ANSWER_TIMEOUT_S, printed.append)
+        self._run(["exec", code], timeout_s, printed.append)
         try:
             return json.loads(printed[-1])
         except ValueError, IndexError:
@@ -127,6 +131,6 @@ def failure(port: str, output: str) -> ProvisionError:
 def _silent(port: str) -> str:
     return (
         f"The board at {port} does not answer. Unplug it and plug it in again; if it sleeps "
-        "deeply, press its reset button just before the command; if nothing helps, install "
+        "deeply, wait for its next start with --wait SECONDS; if nothing helps, install "
         "MicroPython on it with --firmware FILE"
     )

@@ -66,30 +66,51 @@ class Firmware:
     drive: Path | None
 
 
-def find_board(port: str | None) -> Board:
+def find_board(port: str | None, timeout_s: float = 0) -> Board:
     """Return the board at a port, or the only one that there is.
+
+    Args:
+        port: the board's, or None.
+        timeout_s: seconds for which it may be away, as boards with USB of their own are
+            while they restart or sleep.
 
     Raises:
         ProvisionError: there is none, there are several, or it can't be opened.
     """
-    board = Board(port or ports.choose(ports.candidates()))
-    ports.check_access(board.port)
-    return board
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            board = Board(port or ports.choose(ports.candidates()))
+            ports.check_access(board.port)
+        except ProvisionError:
+            if time.monotonic() >= deadline_s:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return board
 
 
-def prepare(port: str | None, wanted: Firmware) -> tuple[Board, Survey]:
+def prepare(
+    port: str | None, wait_s: float, wanted: Firmware | None = None
+) -> tuple[Board, Survey]:
     """Find a board, install its firmware if that was asked for, and look at it.
+
+    Args:
+        port: the board's, or None for the only one that there is.
+        wait_s: seconds for which it may sleep.
+        wanted: what was said about its firmware.
 
     Raises:
         ProvisionError: there is no board that runs MicroPython in the end.
     """
-    if isinstance(wanted.image, Uf2Image):
-        board = _with_uf2(port, wanted.image, wanted)
+    image = wanted.image if wanted else None
+    if wanted and isinstance(image, Uf2Image):
+        board = _with_uf2(port, image, wanted)
     else:
-        board = find_board(port)
-        if wanted.image:
-            _with_esp(board, wanted.image, wanted)
-    found = firmware.wait_for(board, _START_DEADLINE_S if wanted.image else 0)
+        board = find_board(port, wait_s)
+        if wanted and isinstance(image, EspImage):
+            _with_esp(board, image, wanted)
+    found = firmware.wait_for(board, max(wait_s, _START_DEADLINE_S if image else 0))
     firmware.check_firmware(found.name, found.version)
     click.echo(firmware.describe(found))
     return board, found
@@ -218,14 +239,7 @@ def _with_uf2(port: str | None, image: Uf2Image, wanted: Firmware) -> Board:
     drive = install.find_drive(image.chip, wanted.drive)
     install.install_uf2(image, drive)
     click.echo(f"{image.path.name} is copied to {drive}; the board restarts.")
-    deadline_s = time.monotonic() + _START_DEADLINE_S
-    while True:
-        try:
-            return find_board(port)
-        except ProvisionError:
-            if time.monotonic() > deadline_s:
-                raise
-        time.sleep(_POLL_S)
+    return find_board(port, _START_DEADLINE_S)
 
 
 def _answer_of(board: Board) -> Survey | None:

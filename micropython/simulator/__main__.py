@@ -28,11 +28,23 @@ from micropython.simulator.world import bme280, temperature_ramp, wlan, write_wo
 @click.option(
     "--blocks", default=512, show_default=True, help="4 KB blocks of a new image."
 )
-def main(flash: Path, world: Path, link: Path | None, heap: str, blocks: int) -> None:
+@click.option(
+    "--drive",
+    type=click.Path(path_type=Path),
+    help="Folder that its boot loader shows as a Pico's drive.",
+)
+def main(
+    flash: Path,
+    world: Path,
+    link: Path | None,
+    heap: str,
+    blocks: int,
+    drive: Path | None,
+) -> None:
     """Play a board behind a pseudo-terminal, whose path is printed, until SIGTERM."""
     if not world.exists():
         write_world(world, {"i2c": [bme280(temperature_ramp())], "wlan": wlan()})
-    terminal = Terminal(flash, world, heap=heap, blocks=blocks)
+    terminal = Terminal(flash, world, heap=heap, blocks=blocks, drive=drive)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         if link:

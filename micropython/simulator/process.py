@@ -9,6 +9,7 @@ FIRMWARE = Path(__file__).with_name("firmware")
 
 EXIT_RESET = 64
 EXIT_DEEP_SLEEP = 65
+EXIT_BOOTLOADER = 66
 
 # As `machine.reset_cause()` says it.
 POWER_ON = 1

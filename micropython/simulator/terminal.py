@@ -18,6 +18,7 @@ _PROMPT_DEADLINE_S = 0.2
 _PROMPT_POLL_S = 0.002
 _REBOOT_DEADLINE_S = 10.0
 _READER_DEADLINE_S = 2.0
+_UF2_BLOCK_BYTES = 512
 
 _INTERRUPT = b"\x03"
 _ENTER_RAW_REPL = b"\x01"
@@ -38,13 +39,24 @@ class Terminal:
         world: the world file.
         heap: the board's memory, such as `192k`.
         blocks: 4 KB blocks of a new image.
+        drive: a folder that the board's boot loader shows as the drive of a Pico, or None
+            for a board without one.
 
     Attributes:
         path: the pseudo-terminal that stands for the board's serial port.
     """
 
-    def __init__(self, flash: Path, world: Path, *, heap: str, blocks: int) -> None:
+    def __init__(
+        self,
+        flash: Path,
+        world: Path,
+        *,
+        heap: str,
+        blocks: int,
+        drive: Path | None = None,
+    ) -> None:
         self._flash = flash
+        self._drive = drive
         self._world = world
         self._heap = heap
         self._blocks = blocks
@@ -164,6 +176,9 @@ class Terminal:
         _, status = os.waitpid(self._child, 0)
         os.close(self._console)
         code = os.waitstatus_to_exitcode(status)
+        if code == process.EXIT_BOOTLOADER and self._drive:
+            self._take_firmware(self._drive)
+            code = process.EXIT_RESET
         if code in (process.EXIT_RESET, -signal.SIGKILL):
             self._is_raw = False
             self._watchdog.reset()
@@ -175,6 +190,18 @@ class Terminal:
         if self._is_raw:
             os.write(self._console, _ENTER_RAW_REPL)
             self._skip_banner()
+
+    def _take_firmware(self, drive: Path) -> None:
+        """Wait for a whole UF2 file on the drive, as the boot loader of a Pico does."""
+        drive.mkdir(exist_ok=True)
+        info = drive / "INFO_UF2.TXT"
+        info.write_text("UF2 Bootloader v3.0\nBoard-ID: RPI-RP2\n", encoding="ascii")
+        while not any(
+            (size := file.stat().st_size) and not size % _UF2_BLOCK_BYTES
+            for file in drive.glob("*.uf2")
+        ):
+            time.sleep(_TICK_S)
+        info.unlink()
 
     def _skip_banner(self) -> None:
         """Drop what the unix port says on its way back into the raw prompt."""

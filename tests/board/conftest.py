@@ -136,6 +136,7 @@ async def plug(tmp_path: Path) -> AsyncIterator[Plug]:
             f"--world={world_file}",
             f"--link={tmp_path / 'board'}",
             f"--blocks={blocks}",
+            f"--drive={tmp_path / 'bootsel'}",
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
         )

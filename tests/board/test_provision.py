@@ -32,7 +32,7 @@ async def test_fresh_board_reports_after_one_command_and_keeps_its_settings(
     radio = {"statuses": [1001, 1010], "port": "esp32", "password": PASSWORD}
     port = await plug(world={**healthy_world(), "wlan": radio})
     first = await flash(
-        port, *options(sandbox), "--ssid=home", SENSORVISION_WIFIPASSWORD=PASSWORD
+        port, *options(sandbox), "--ssid=home", SENSORVISION_WIFI_PASSWORD=PASSWORD
     )
     assert first.code == Exit.DONE, first.output
     assert "The board runs MicroPython 1.2" in first.output

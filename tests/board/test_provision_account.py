@@ -80,6 +80,14 @@ async def test_device_id_of_others_is_told(plug: Plug, sandbox: Sandbox) -> None
     assert "Choose another device id" in ended.output
 
 
+async def test_login_at_a_broker_is_refused(plug: Plug) -> None:
+    port = await plug()
+    given = options("mqtt://127.0.0.1:1", "attic")
+    ended = await flash(port, *given, "--login=alice", **_LOGIN)
+    assert ended.code == Exit.SETTINGS
+    assert "Give it with --server, such as https://" in ended.output
+
+
 def test_server_that_is_away_is_told() -> None:
     with (
         Account("http://127.0.0.1:1", "alice", "secret-of-alice", None) as account,

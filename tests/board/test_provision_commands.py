@@ -1,7 +1,9 @@
 """What comes after a board's first flash: other settings, a test, its log, an update."""
 
 import asyncio
+import json
 import os
+from pathlib import Path
 import pty
 import sys
 from typing import Any
@@ -64,6 +66,39 @@ async def test_update_brings_changed_files_alone_and_keeps_settings(
     assert "1 file copied" in updated.output
     listed = await command("mpremote", "connect", port, "resume", "ls", ":/")
     assert "sensorvision.new" not in listed.output
+
+
+async def test_release_is_written_for_boards_to_fetch(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef0123456789abcdef\n")
+    given = [f"--release={tmp_path / 'web'}", f"--key-file={key}", "--version=9.8.7"]
+    ended = await command("micropython.provision", "board", "update", *given)
+    assert ended.code == Exit.DONE, ended.output
+    assert f"Version 9.8.7 is in {tmp_path / 'web'}, signed." in ended.output
+    manifest = json.loads((tmp_path / "web" / "manifest.json").read_text())
+    assert manifest["version"] == "9.8.7"
+    assert all((tmp_path / "web" / name).is_file() for name in manifest["files"])
+    assert (tmp_path / "web" / "manifest.sig").is_file()
+
+
+async def test_key_that_is_not_there_is_told(tmp_path: Path) -> None:
+    given = [f"--release={tmp_path / 'web'}", f"--key-file={tmp_path / 'key'}"]
+    ended = await command("micropython.provision", "board", "update", *given)
+    assert ended.code == Exit.SETTINGS
+    assert f"{tmp_path / 'key'} can't be used: No such file" in ended.output
+
+
+async def test_board_that_is_away_is_waited_for(
+    plug: Plug, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    waiting = asyncio.create_task(
+        flash(str(tmp_path / "board"), *options(sandbox), "--wait=30")
+    )
+    await asyncio.sleep(1)
+    assert not waiting.done()
+    await plug()
+    ended = await waiting
+    assert ended.code == Exit.DONE, ended.output
 
 
 @pytest.mark.parametrize("name", ["configure", "test", "update"])

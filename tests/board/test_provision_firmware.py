@@ -169,6 +169,23 @@ async def test_firmware_that_would_do_stays(
         assert "stays on the board; --reinstall would replace it." in ended.output
 
 
+async def test_running_pico_is_brought_into_bootsel_mode_to_reinstall(
+    plug: Plug, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    port = await plug()
+    file = uf2_firmware(tmp_path / "pico.uf2", _RP2040)
+    ended = await flash(
+        port,
+        f"--firmware={file}",
+        "--reinstall",
+        f"--drive={tmp_path / 'bootsel'}",
+        *options(sandbox),
+    )
+    assert ended.code == Exit.DONE, ended.output
+    assert (tmp_path / "bootsel" / "pico.uf2").read_bytes() == file.read_bytes()
+    assert sandbox.store.values("dev-a", "temperature")
+
+
 async def test_firmware_for_another_pico_is_refused(tmp_path: Path) -> None:
     drive = bootsel_drive(tmp_path / "drive", "RP2350")
     file = uf2_firmware(tmp_path / "pico.uf2", _RP2040)

@@ -19,6 +19,7 @@ _EXIT_RESET = 64
 _EXIT_DEEP_SLEEP = 65
 
 _RTC_MEMORY_BYTES = 2048
+_EXIT_BOOTLOADER = 66
 
 _ENODEV = 19
 _ETIMEDOUT = 110
@@ -53,6 +54,11 @@ def deepsleep(ms):
         tell(b"off\n")
     time.sleep_ms(ms)
     sys.exit(_EXIT_DEEP_SLEEP)
+
+
+def bootloader(timeout=0):
+    """Start what takes new firmware in the place of the board's own."""
+    sys.exit(_EXIT_BOOTLOADER)
 
 
 def reset_cause():
