@@ -10,7 +10,7 @@ from micropython import const
 
 from .url import split_url
 
-_CHUNK_BYTES = const(512)
+_CHUNK_BYTES = const(256)
 _MOST_BYTES = const(8192)
 
 
