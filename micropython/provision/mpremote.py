@@ -131,6 +131,7 @@ def failure(port: str, output: str) -> ProvisionError:
 def _silent(port: str) -> str:
     return (
         f"The board at {port} does not answer. Unplug it and plug it in again; if it sleeps "
-        "deeply, wait for its next start with --wait SECONDS; if nothing helps, install "
-        "MicroPython on it with --firmware FILE"
+        "deeply, press its reset button just before the command, or wait for its next start "
+        "with --wait SECONDS; if nothing helps, install MicroPython on it with --firmware "
+        "FILE"
     )

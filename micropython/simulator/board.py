@@ -15,6 +15,11 @@ from micropython.simulator.world import World, write_world
 
 _WATCH_INTERVAL_S = 0.1
 
+_CAUSES = {
+    process.EXIT_RESET: process.HARD_RESET,
+    process.EXIT_DEEP_SLEEP: process.DEEP_SLEEP,
+}
+
 
 class SimulatedBoard:
     """A board that is on between `start` and `stop`.
@@ -25,7 +30,7 @@ class SimulatedBoard:
     Args:
         directory: where flash and world are kept.
         world: what surrounds the board, see `micropython.simulator.world`.
-        heap: the board's memory, such as `160k`.
+        heap: the board's memory, such as `192k`.
         clock: its time, if that is to jump where the board only waits.
         has_image: whether its flash is a littlefs in a file, as on a board; `stage` puts
             there what the directory `flash` holds.
@@ -34,7 +39,8 @@ class SimulatedBoard:
         flash: the directory that the board has as its file system.
         lines: everything that the board has printed.
         resets: how often it has started again.
-        bites_ms: when of these the watchdog was why, in milliseconds since 1970.
+        wakes: how often it has woken from a deep sleep.
+        bites_ms: when of the resets the watchdog was why, in milliseconds since 1970.
         has_lost_power: whether it is off because its world took its power away.
     """
 
@@ -43,7 +49,7 @@ class SimulatedBoard:
         directory: Path,
         world: World,
         *,
-        heap: str = "160k",
+        heap: str = "192k",
         clock: Clock | None = None,
         has_image: bool = False,
     ) -> None:
@@ -52,6 +58,7 @@ class SimulatedBoard:
         self._clock = clock
         self.lines: list[str] = []
         self.resets = 0
+        self.wakes = 0
         self.bites_ms: list[int] = []
         self.has_lost_power = False
         self._world = directory / "world.json"
@@ -77,9 +84,16 @@ class SimulatedBoard:
         """Surround the board with something else from now on."""
         write_world(self._world, world)
 
+    @property
+    def pin_changes(self) -> list[str]:
+        """Return each change of a pin in the world's `watched_pins`: number and level."""
+        log = process.pin_log(self._world)
+        return log.read_text(encoding="ascii").splitlines() if log.exists() else []
+
     async def start(self) -> None:
         """Switch the board on."""
         self._off.clear()
+        process.rtc_memory(self._world).unlink(missing_ok=True)
         self.has_lost_power = False
         self._task = asyncio.create_task(self._run())
 
@@ -150,7 +164,8 @@ class SimulatedBoard:
             cause: int | None = process.POWER_ON
             while cause is not None:
                 cause = await self._run_once(watchdog, cause)
-                self.resets += cause is not None
+                self.wakes += cause == process.DEEP_SLEEP
+                self.resets += cause not in (None, process.DEEP_SLEEP)
         finally:
             self._off.set()
             watchdog.close()
@@ -202,7 +217,7 @@ class SimulatedBoard:
                 self._clock.now_ms() if self._clock else time.time_ns() // 1_000_000
             )
             return process.WATCHDOG
-        return process.HARD_RESET if code == process.EXIT_RESET else None
+        return _CAUSES.get(code)
 
 
 async def _guard(watchdog: process.Watchdog, bite: Callable[[], None]) -> None:

@@ -8,17 +8,19 @@ import sys
 FIRMWARE = Path(__file__).with_name("firmware")
 
 EXIT_RESET = 64
+EXIT_DEEP_SLEEP = 65
 EXIT_BOOTLOADER = 66
 
 # As `machine.reset_cause()` says it.
 POWER_ON = 1
 HARD_RESET = 2
 WATCHDOG = 3
+DEEP_SLEEP = 4
 SOFT_RESET = 5
 
 
 def command(heap: str) -> list[str]:
-    """Return the command line of a board with so much heap, such as `160k`."""
+    """Return the command line of a board with so much heap, such as `192k`."""
     micropython = Path(sys.executable).with_name("micropython")
     return [str(micropython), "-X", f"heapsize={heap}", str(FIRMWARE / "boot.py")]
 
@@ -52,6 +54,16 @@ def environment(
         "BOARD_RESET_CAUSE": str(reset_cause),
         **({"BOARD_CLOCK": str(clock.resolve())} if clock else {}),
     }
+
+
+def rtc_memory(world: Path) -> Path:
+    """Return the file that holds what the board's clock remembers while it has power."""
+    return world.with_name(world.name + ".rtc")
+
+
+def pin_log(world: Path) -> Path:
+    """Return the file that tells each change of the pins that the world watches."""
+    return world.with_name(world.name + ".pins")
 
 
 def fill(image: Path, source: Path, world: Path) -> None:
@@ -105,7 +117,9 @@ class Watchdog:
             return 0.0
         for word in words:
             self._fed_s = now_s
-            if word != b"feed":
+            if word == b"off":
+                self._timeout_s = None
+            elif word != b"feed":
                 self._timeout_s = int(word) / 1000
         if self._timeout_s is None:
             return None

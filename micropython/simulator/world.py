@@ -133,6 +133,8 @@ def wlan(
     *,
     port: str = "esp32",
     password: str | None = None,
+    ssids: Sequence[str] | None = None,
+    hangs: str | None = None,
 ) -> dict[str, Any]:
     """Return a radio for the world's `wlan`.
 
@@ -140,11 +142,17 @@ def wlan(
         statuses: what each look at the status finds after joining; the last one stays.
         port: whose numbers these are, `esp32` or `cyw43`.
         password: the one that the network asks for; any will do where it is None.
+        ssids: the networks that are in reach; all are where it is None.
+        hangs: the method of the driver that does not return.
     """
-    radio: dict[str, Any] = {"port": port, "statuses": list(statuses)}
-    if password is not None:
-        radio["password"] = password
-    return radio
+    radio = {
+        "port": port,
+        "statuses": list(statuses),
+        "password": password,
+        "ssids": None if ssids is None else list(ssids),
+        "hangs": hangs,
+    }
+    return {key: value for key, value in radio.items() if value is not None}
 
 
 def write_world(path: Path, world: World) -> None:

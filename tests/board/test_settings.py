@@ -38,12 +38,15 @@ _REFUSED = {
         changed(url="sensorvision.example"),
         (
             "url 'sensorvision.example' is no server address. Write it like "
-            "https://sensorvision.example"
+            "https://sensorvision.example or mqtts://broker.example"
         ),
     ),
     "url with a password": (
         changed(url="http://me:secret@host"),
-        "url '***' is no server address. Write it like https://sensorvision.example",
+        (
+            "url '***' is no server address. Write it like "
+            "https://sensorvision.example or mqtts://broker.example"
+        ),
     ),
     "url of another kind": (
         changed(url=5),
@@ -88,11 +91,11 @@ _REFUSED = {
     ),
     "mistyped key": (
         changed(intervall=5),
-        "intervall is unknown. Did you mean interval_s?",
-    ),
-    "strange key": (
-        changed(colour_of_the_box=5),
-        "colour_of_the_box is unknown. Remove it",
+        (
+            "intervall is unknown. Remove it, or choose one of ca_file, device_id, health_s, "
+            "interval_s, led, mqtt, ntp, sensors, sleep, store, timeout_s, token, update, url, "
+            "watchdog_s, wifi"
+        ),
     ),
     "wifi without ssid": (
         changed(wifi={"password": "very-secret"}),
@@ -104,14 +107,84 @@ _REFUSED = {
     ),
     "mistyped wifi key": (
         changed(wifi={"sid": "home"}),
-        "wifi.sid is unknown. Did you mean ssid?",
+        (
+            "wifi.sid is unknown. Remove it, or choose one of address, country, dns, gateway, "
+            "netmask, password, ssid"
+        ),
     ),
     "wifi as text": (
         changed(wifi="home"),
+        "wifi is not an object. Write it in braces",
+    ),
+    "no networks": (
+        changed(wifi=[]),
+        "wifi[0] is not an object. Write it in braces",
+    ),
+    "second network without ssid": (
+        changed(wifi=[{"ssid": "home"}, {"password": "very-secret"}]),
+        'wifi[1].ssid is missing. Write it like "ssid": "home"',
+    ),
+    "empty ssid": (
+        changed(wifi={"ssid": ""}),
+        'wifi.ssid \'\' is empty. Write it like "ssid": "home"',
+    ),
+    "static address that is none": (
+        changed(wifi={"ssid": "home", "address": "192.168.1.256"}),
         (
-            "wifi 'home' is not an object. Write it like \"wifi\": "
-            '{"ssid": "home", "password": "..."}'
+            "wifi.address '192.168.1.256' is no address. Write address, netmask, gateway, dns "
+            "all like 192.168.1.77, or none of them"
         ),
+    ),
+    "static address without its gateway": (
+        changed(
+            wifi={"ssid": "home", "address": "10.0.0.9", "netmask": "255.0.0.0"},
+        ),
+        (
+            "wifi.gateway None is no address. Write address, netmask, gateway, dns all like "
+            "192.168.1.77, or none of them"
+        ),
+    ),
+    "gateway without an address": (
+        changed(wifi={"ssid": "home", "gateway": "10.0.0.1"}),
+        (
+            "wifi.gateway '10.0.0.1' is no address. Write address, netmask, gateway, dns all "
+            "like 192.168.1.77, or none of them"
+        ),
+    ),
+    "strange sleep": (
+        changed(sleep="long"),
+        "sleep 'long' is unknown. Choose light or deep",
+    ),
+    "pin of no board": (
+        changed(led=49),
+        'led 49 is not between 0 and 48. Write it like "led": 2',
+    ),
+    "small store": (
+        changed(store={"kb": 1}),
+        'store.kb 1 is not between 8 and 16384. Write it like "kb": 64',
+    ),
+    "mqtt password of another kind": (
+        changed(mqtt={"password": 12345}),
+        'mqtt.password *** is not text. Write it like "password": "..."',
+    ),
+    "time server as a number": (
+        changed(ntp=[5]),
+        "ntp 5 is not text. Write host names in quotes",
+    ),
+    "one time server without a list": (
+        changed(ntp="pool.ntp.org"),
+        'ntp \'pool.ntp.org\' is not a list. Write it like "ntp": ["pool.ntp.org"]',
+    ),
+    "update from nowhere": (
+        changed(update={"url": "board"}),
+        (
+            "update.url 'board' is no server address. Write it like "
+            "https://sensorvision.example or mqtts://broker.example"
+        ),
+    ),
+    "update key of another kind": (
+        changed(update={"url": "http://host", "key": 12345}),
+        'update.key *** is not text. Write it like "key": "..."',
     ),
     "no sensors": (
         changed(sensors=_ABSENT),
@@ -139,7 +212,7 @@ _REFUSED = {
     ),
     "option of another sensor": (
         changed(sensors=[{"type": "dht22", "sda": 1}]),
-        "sensors[0].sda is unknown. Remove it",
+        "sensors[0].sda is unknown. Remove it, or choose one of name, pin, type",
     ),
     "two sensors without names": (
         changed(sensors=[{"type": "bme280"}, {"type": "dht22"}]),
@@ -162,15 +235,71 @@ _REFUSED = {
     ),
 }
 
-_COMPLETE = {
-    **_GOOD,
-    "wifi": {"ssid": "home", "password": "very-secret", "country": None},
-    "ca_file": None,
+_NETWORK = {
+    "ssid": "home",
+    "password": "",
+    "country": None,
+    "address": None,
+    "netmask": None,
+    "gateway": None,
+    "dns": None,
+}
+_STATIC = {
+    "address": "192.168.1.77",
+    "netmask": "255.255.255.0",
+    "gateway": "192.168.1.1",
+    "dns": "1.1.1.1",
+}
+_ALL = {
+    "url": "http://host",
+    "wifi": [{"ssid": "home"}, {"ssid": "shed", **_STATIC}],
+    "mqtt": {"user": "me"},
+    "store": {},
+    "sleep": "deep",
+    "led": 2,
+    "ntp": ["time.example"],
+    "update": {"url": "http://host/board", "key": "abc"},
+    "health_s": 0,
+}
+_GIVEN = {
+    "good": (
+        changed(),
+        {
+            **_GOOD,
+            "wifi": [{**_NETWORK, "password": "very-secret"}],
+            "mqtt": {"user": "", "password": "", "prefix": "indcloud"},
+            **dict.fromkeys(("ca_file", "led", "ntp", "sleep", "store", "update")),
+        },
+    ),
+    "small": (
+        changed(wifi=_ABSENT),
+        {
+            **_GOOD,
+            **dict.fromkeys(
+                ("ca_file", "led", "mqtt", "ntp", "sleep", "store", "update", "wifi")
+            ),
+        },
+    ),
+    "everything": (
+        changed(**_ALL),
+        {
+            **_GOOD,
+            **_ALL,
+            "ca_file": None,
+            "wifi": [_NETWORK, {**_NETWORK, "ssid": "shed", **_STATIC}],
+            "mqtt": {"user": "me", "password": "", "prefix": "indcloud"},
+            "store": {"kb": 64, "every": 10, "every_s": 60},
+            "update": {"url": "http://host/board", "key": "abc", "every_s": 86400},
+        },
+    ),
+}
+_DEFAULTS = {
     "interval_s": 60,
     "timeout_s": 20,
     "watchdog_s": 8,
-    "sensors": [{"type": "bme280", "name": "", "sda": 21, "scl": 22, "address": None}],
+    "health_s": 3600,
 }
+_BME280 = {"type": "bme280", "name": "", "sda": 21, "scl": 22, "address": None}
 
 _LOAD = """
 from sensorvision.settings import SettingsError, load
@@ -188,8 +317,8 @@ say(outcomes)
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what MicroPython makes of each row, and of good settings."""
-    texts = {"good": changed(), **{name: row[0] for name, row in _REFUSED.items()}}
+    """Return what MicroPython makes of each row."""
+    texts = {name: row[0] for name, row in (*_REFUSED.items(), *_GIVEN.items())}
     said = asyncio.run(
         run_program(
             tmp_path_factory.mktemp("settings"), _LOAD, texts=list(texts.values())
@@ -222,8 +351,11 @@ def test_no_message_holds_a_secret(outcomes: dict[str, Any], name: str) -> None:
         assert secret not in outcomes[name]
 
 
-def test_good_settings_are_completed_with_defaults(outcomes: dict[str, Any]) -> None:
-    assert outcomes["good"] == _COMPLETE
+@pytest.mark.parametrize("name", _GIVEN)
+def test_good_settings_are_completed_with_defaults(
+    outcomes: dict[str, Any], name: str
+) -> None:
+    assert outcomes[name] == {**_DEFAULTS, **_GIVEN[name][1], "sensors": [_BME280]}
 
 
 def test_missing_file_is_named() -> None:

@@ -43,7 +43,7 @@ class Delivery(Sender):
         await self._reach(bool(self._settings["ca_file"]))
         answer = await self._client.send(request)
         # For a board whose network has no time server.
-        set_from_date(self._client.date)
+        set_from_date(self._client.date or "")
         kind = answer.kind
         if kind == DELIVERED:
             self._suspicions = 0

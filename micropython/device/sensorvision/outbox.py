@@ -41,8 +41,19 @@ class Outbox:
 
     def put(self, variables: dict[str, int | float]) -> None:
         """Add what was measured now, by variable."""
-        if not variables:
-            return
+        if variables:
+            self._add(clock.stamp(), variables)
+
+    def held(self) -> list[tuple]:
+        """Return what is only in memory, for `resume` after a deep sleep."""
+        return [(clock.moment(at), what) for _, at, what in self._held]
+
+    def resume(self, held: list[tuple]) -> None:
+        """Take what `held` gave before the clock went on without this program."""
+        for at, what in held:
+            self._add(at, what)
+
+    def _add(self, at, variables):
         self._last += 1
         self._held.append((self._last, clock.stamp(), variables))
         for name in variables:

@@ -6,31 +6,30 @@ from .protocol import ValidationError, check_device_id, check_token
 from .sensors import TYPES, find
 from .url import split_url
 
-_REQUIRED = object()
+REQUIRED = object()
 
 # Each key's type, an example, its default, and for numbers the smallest and the largest.
 _NODE = {
-    "url": (str, "https://sensorvision.example", _REQUIRED),
-    "token": (str, "11111111-2222-4333-8444-555555555555", _REQUIRED),
-    "device_id": (str, "greenhouse", _REQUIRED),
-    "sensors": (list, [{"type": "bme280"}], _REQUIRED),
-    "wifi": (dict, {"ssid": "home", "password": "..."}, None),
+    "url": (str, "https://sensorvision.example", REQUIRED),
+    "token": (str, "11111111-2222-4333-8444-555555555555", REQUIRED),
+    "device_id": (str, "greenhouse", REQUIRED),
+    "sensors": (list, [{"type": "bme280"}], REQUIRED),
     "ca_file": (str, "/ca.der", None),
     "interval_s": (int, 60, 60, 1, 86400),
     "timeout_s": (int, 20, 20, 1, 120),
     "watchdog_s": (int, 8, 8, 0, 8),
+    "health_s": (int, 3600, 3600, 0, 86400),
 }
-_WIFI = {
-    "ssid": (str, "home", _REQUIRED),
-    "password": (str, "...", ""),
-    "country": (str, "DE", None),
-}
+# What not every board has; the rules are in options.py, loaded only where one is used.
+_OPTIONAL = ("led", "mqtt", "ntp", "sleep", "store", "update", "wifi")
+for key in _OPTIONAL:
+    _NODE[key] = (object, None, None)
 _SENSOR = {
-    "type": (str, TYPES[0], _REQUIRED),
+    "type": (str, TYPES[0], REQUIRED),
     "name": (str, "outdoor", ""),
 }
 _TYPE_NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
-_SECRETS = ("token", "password")
+_SECRETS = ("token", "password", "key")
 
 
 class SettingsError(Exception):
@@ -55,7 +54,9 @@ def load(path: str) -> dict:
             raw = json.load(file)
         except ValueError as err:
             # CPython's error knows the line; MicroPython's parser stops reading there.
-            line = getattr(err, "lineno", 0) or _line_at(file, file.tell())
+            position = file.tell()
+            file.seek(0)
+            line = getattr(err, "lineno", 0) or file.read(position).count("\n") + 1
             raise SettingsError(
                 f"{path} is not JSON: line {line} can't be read. Look there for a missing quote, "
                 "comma or bracket"
@@ -69,7 +70,7 @@ def check(raw: object) -> dict:
     Raises:
         SettingsError: see `load`.
     """
-    settings = _take("", raw, _NODE)
+    settings = take("", raw, _NODE)
     try:
         tls = split_url(settings["url"])[0]
         settings["token"] = check_token(settings["token"])
@@ -81,9 +82,13 @@ def check(raw: object) -> dict:
             "ca_file is missing. With https the board needs the certificate of the authority "
             "that vouches for the server, as a DER file"
         )
-    if settings["wifi"] is not None:
-        settings["wifi"] = _take("wifi.", settings["wifi"], _WIFI)
     settings["sensors"] = _check_sensors(settings["sensors"])
+    for key in _OPTIONAL:
+        if settings[key] is not None or settings["url"].startswith("mqtt"):
+            from .options import complete
+
+            complete(settings)
+            break
     return settings
 
 
@@ -98,7 +103,7 @@ def _check_sensors(raw):
             raise SettingsError(f"{where}.type {type_!r} is unknown. Choose one of {known}")
         rules = dict(_SENSOR)
         rules.update(find(type_).OPTIONS)
-        sensor = _take(where + ".", options, rules)
+        sensor = take(where + ".", options, rules)
         name = sensor["name"]
         if name in names:
             raise SettingsError(
@@ -109,22 +114,30 @@ def _check_sensors(raw):
     return sensors
 
 
-def _take(prefix, raw, rules):
+def take(prefix: str, raw: object, rules: dict) -> dict:
+    """Take what the rules know, complete with defaults.
+
+    Args:
+        prefix: where this part stands in the settings, for messages.
+        raw: the part as it stands in the file.
+        rules: by key: type, example, default or `REQUIRED`, and for numbers the bounds.
+
+    Raises:
+        SettingsError: see `load`.
+    """
     if not isinstance(raw, dict):
         where = prefix[:-1] or "settings"
         raise SettingsError(f"{where} is not an object. Write it in braces")
     for key in raw:
         if key not in rules:
-            near = min(rules, key=lambda rule: _distance(rule, key))
-            is_near = 2 * _distance(near, key) <= len(key)
-            remedy = f"Did you mean {near}?" if is_near else "Remove it"
-            raise SettingsError(f"{prefix}{key} is unknown. {remedy}")
+            known = ", ".join(sorted(rules))
+            raise SettingsError(f"{prefix}{key} is unknown. Remove it, or choose one of {known}")
     taken = {}
     for key, rule in rules.items():
         value = taken[key] = raw.get(key, rule[2])
         problem = _problem(value, rule)
         if problem:
-            if value is not _REQUIRED:
+            if value is not REQUIRED:
                 shown = "***" if key in _SECRETS else repr(value)
                 problem = f"{shown} {problem}"
             raise SettingsError(
@@ -134,7 +147,7 @@ def _take(prefix, raw, rules):
 
 
 def _problem(value, rule):
-    if value is _REQUIRED:
+    if value is REQUIRED:
         return "is missing"
     if value is rule[2]:
         return None
@@ -142,21 +155,4 @@ def _problem(value, rule):
         return "is not " + _TYPE_NAMES[rule[0]]
     if rule[0] is int and not rule[3] <= value <= rule[4]:
         return f"is not between {rule[3]} and {rule[4]}"
-    return "is empty" if value == [] else None
-
-
-def _line_at(file, position):
-    file.seek(0)
-    return file.read(position).count("\n") + 1
-
-
-def _distance(one, other):
-    row = list(range(len(other) + 1))
-    for i, char in enumerate(one):
-        diagonal, row[0] = row[0], i + 1
-        for j in range(len(other)):
-            diagonal, row[j + 1] = (
-                row[j + 1],
-                min(row[j] + 1, row[j + 1] + 1, diagonal + (char != other[j])),
-            )
-    return row[-1]
+    return "is empty" if rule[2] is REQUIRED and not value else None

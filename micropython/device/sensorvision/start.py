@@ -12,34 +12,35 @@ from . import __version__
 _SETTINGS_WAIT_S = const(30)
 _CRASH_WAIT_S = const(3)
 
+# See health.py.
+_MEMORY = const(4)
+_CRASH = const(6)
 
-class _Unusable(Exception):
+
+class Unusable(Exception):
     """The settings can't be used yet; the message says why."""
 
 
 def run() -> None:
     """Run the node until someone interrupts it; reset the board where it can't go on."""
     firmware = sys.implementation
-    version = ".".join(str(part) for part in firmware.version[:3])
+    version = "{}.{}.{}".format(*firmware.version[:3])
     print(f"sensorvision {__version__} on {firmware.name} {version}, {firmware._machine}")
+    node = None
     while True:
         try:
-            node = _make_node(load_settings())
-        except _Unusable as err:
+            node = make_node()
+            asyncio.run(node.run())
+        except Unusable as err:
             print("settings:", err)
             time.sleep(_SETTINGS_WAIT_S)
-            continue
-        try:
-            asyncio.run(node.run())
         except KeyboardInterrupt:
-            node.keep_awake()
+            if node:
+                node.keep_awake()
             raise
         except Exception as err:
-            from machine import reset
-
             sys.print_exception(err)
-            time.sleep(_CRASH_WAIT_S)
-            reset()
+            _restart(node, err)
 
 
 def load_settings(path: str = "/settings.json") -> dict:
@@ -49,22 +50,29 @@ def load_settings(path: str = "/settings.json") -> dict:
         path: of the settings file.
 
     Raises:
-        _Unusable: they are missing or wrong.
+        Unusable: they are missing or wrong.
     """
     from .settings import SettingsError, load
 
     try:
         return load(path)
     except SettingsError as err:
-        raise _Unusable(str(err)) from None
+        raise Unusable(str(err)) from None
     finally:
-        del sys.modules["sensorvision.settings"], sys.modules["sensorvision"].settings
+        for name in ("settings", "options"):
+            # Where it was imported, a module is held by its package too.
+            if sys.modules.pop("sensorvision." + name, None):
+                delattr(sys.modules["sensorvision"], name)
         gc.collect()
 
 
-def _make_node(settings):
-    from .http import HttpClient
+def make_node():
+    """Return a `node.Node` of the board's settings.
 
+    Raises:
+        Unusable: they, or the certificate that they name, are missing or wrong.
+    """
+    settings = load_settings()
     path = settings["ca_file"]
     problem = "is missing"
     try:
@@ -73,11 +81,24 @@ def _make_node(settings):
             with open(path, "rb") as file:
                 ca = file.read()
         problem = "is no certificate in DER form"
-        client = HttpClient(settings["url"], ca, settings["timeout_s"])
-    except (OSError, ValueError):
-        raise _Unusable(f"ca_file {path} {problem}. Flash it again") from None
-    # Imported piece by piece: the heap is tightest while modules are loaded.
-    gc.collect()
-    from .node import Node
+        # Imported piece by piece: the heap is tightest while modules are loaded.
+        gc.collect()
+        from .node import Node
 
-    return Node(settings, client)
+        return Node(settings, ca)
+    except (OSError, ValueError):
+        raise Unusable(f"ca_file {path} {problem}. Flash it again") from None
+
+
+def _restart(node, err):
+    from machine import reset
+
+    try:
+        from .health import remember
+
+        remember(_MEMORY if isinstance(err, MemoryError) else getattr(err, "error", _CRASH))
+        if node:
+            node.outbox.flush()
+    finally:
+        time.sleep(_CRASH_WAIT_S)
+        reset()

@@ -1,4 +1,4 @@
-"""Keep the board in its Wi-Fi network."""
+"""Keep the board in one of its Wi-Fi networks."""
 
 import asyncio
 import time
@@ -16,57 +16,61 @@ _PAUSE_MS = const(1000)
 class Wifi:
     """The station interface, driven by hand: a radio's own reconnecting can get stuck.
 
+    Whoever wants a network left switches `wlan` off; the next `connect` joins it anew.
+
     Args:
-        settings: `ssid`, `password` and the `country` whose radio rules hold, or None.
+        networks: each as `settings.load` returns it; tried in turn, the one that worked
+            last before the others.
     """
 
-    def __init__(self, settings: dict):
-        self._ssid = settings["ssid"]
-        self._password = settings["password"]
-        if settings["country"]:
-            network.country(settings["country"])
-        self._wlan = network.WLAN(network.STA_IF)
+    def __init__(self, networks: list):
+        self._networks = networks
+        self.wlan = network.WLAN(network.STA_IF)
 
     async def connect(self) -> None:
-        """Join the network unless the board is in it.
+        """Join a network unless the board is in one.
 
         Raises:
-            Unreachable: the board has no address before the deadline.
+            Unreachable: the board has no address before the deadlines.
         """
-        wlan = self._wlan
+        wlan = self.wlan
         if wlan.active() and wlan.isconnected():
             return
-        start = time.ticks_ms()
+        failed = ""
+        for chosen in self._networks:
+            ssid = chosen["ssid"]
+            if await self._join(chosen):
+                self._networks.remove(chosen)
+                self._networks.insert(0, chosen)
+                print(f"wifi: in {ssid} as {wlan.ifconfig()[0]}")
+                return
+            failed += f"{ssid} (status {wlan.status()}) "
+        wlan.active(False)
+        raise Unreachable(f"wifi {failed}can't be joined. Check ssid, password and range")
+
+    async def _join(self, chosen):
+        wlan = self.wlan
         # Statuses differ between ports and can stick after an outage: off and on again.
         wlan.active(False)
         await asyncio.sleep_ms(_PAUSE_MS)
+        if chosen["country"]:
+            network.country(chosen["country"])
         wlan.active(True)
-        self._configure()
-        try:
-            wlan.connect(self._ssid, self._password)
-        except OSError:
-            self._fail()
-        while not wlan.isconnected():
-            if time.ticks_diff(time.ticks_ms(), start) > _DEADLINE_MS:
-                self._fail()
-            await asyncio.sleep_ms(_POLL_MS)
-        print(f"wifi: in {self._ssid} as {wlan.ifconfig()[0]}")
-
-    def leave(self) -> None:
-        """Leave the network, so that the next `connect` joins it anew."""
-        self._wlan.active(False)
-
-    def _configure(self):
         # Not every port knows each of these. Power saving costs seconds and lost links.
         for option in ({"reconnects": 0}, {"pm": getattr(network.WLAN, "PM_NONE", 0)}):
             try:
-                self._wlan.config(**option)
+                wlan.config(**option)
             except (OSError, ValueError):
                 pass
-
-    def _fail(self):
-        status = self._wlan.status()
-        self._wlan.active(False)
-        raise Unreachable(
-            f"wifi {self._ssid} can't be joined (status {status}). Check ssid, password and range"
-        )
+        if chosen["address"]:
+            wlan.ifconfig([chosen[key] for key in ("address", "netmask", "gateway", "dns")])
+        try:
+            wlan.connect(chosen["ssid"], chosen["password"])
+        except OSError:
+            return False
+        start = time.ticks_ms()
+        while not wlan.isconnected():
+            if time.ticks_diff(time.ticks_ms(), start) > _DEADLINE_MS:
+                return False
+            await asyncio.sleep_ms(_POLL_MS)
+        return True

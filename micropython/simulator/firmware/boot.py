@@ -1,5 +1,6 @@
 """Run first in the unix port: bring up hardware and flash, then boot.py and main.py."""
 
+import gc
 import os
 import sys
 
@@ -8,7 +9,8 @@ import pace
 
 if os.getenv("BOARD_CLOCK"):
     pace.begin(os.getenv("BOARD_CLOCK"))
-import time  # noqa: F401  stays in sys.modules, like the next three
+import socket  # noqa: F401
+import time  # noqa: F401  stays in sys.modules, like the next four
 
 import vfs
 
@@ -27,6 +29,8 @@ _file_system = flash.mount(os.getenv("BOARD_FLASH"), int(os.getenv("BOARD_FLASH_
 vfs.umount("/")
 vfs.mount(_file_system, "/")
 sys.path[:] = ["", ".frozen", "/lib"]
+# A real board's firmware has not been compiled in the memory of its programs.
+gc.collect()
 
 
 def _run(name):

@@ -16,7 +16,10 @@ DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
 
 _EXIT_RESET = 64
+_EXIT_DEEP_SLEEP = 65
 _EXIT_BOOTLOADER = 66
+
+_RTC_MEMORY_BYTES = 2048
 
 _ENODEV = 19
 _ETIMEDOUT = 110
@@ -45,6 +48,25 @@ def bootloader(timeout=0):
     sys.exit(_EXIT_BOOTLOADER)
 
 
+def lightsleep(ms):
+    """Stop the processor for a while; the watchdog goes on counting."""
+    time.sleep_ms(ms)
+
+
+def deepsleep(ms):
+    """Switch off for a while, and start anew; only the clock and its memory have power."""
+    if not pace.guard(None):
+        tell(b"off\n")
+    end = time.ticks_add(time.ticks_ms(), ms)
+    while time.ticks_diff(end, time.ticks_ms()) > 0:
+        try:
+            time.sleep_ms(time.ticks_diff(end, time.ticks_ms()))
+        except KeyboardInterrupt:
+            # A chip that is off hears nobody.
+            pass
+    sys.exit(_EXIT_DEEP_SLEEP)
+
+
 def reset_cause():
     """Tell why the board started."""
     return int(os.getenv("BOARD_RESET_CAUSE"))
@@ -57,6 +79,26 @@ def unique_id():
 
 class RTC:
     """The clock that `time` reads, for those who set it in parts."""
+
+    def __getattr__(self, name):
+        """Have a memory only where the world says so, as only some chips do."""
+        if name == "memory" and world().get("rtc_memory"):
+            return self._memory
+        raise AttributeError(name)
+
+    def _memory(self, content=None):
+        path = os.getenv("BOARD_WORLD") + ".rtc"
+        if content is not None:
+            if len(content) > _RTC_MEMORY_BYTES:
+                raise ValueError("buffer too long")
+            with HOST.open(path, "wb") as file:
+                file.write(content)
+            return None
+        try:
+            with HOST.open(path, "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
 
     def datetime(self, value=None):
         """Read or set year, month, day, weekday, hours, minutes, seconds and subseconds."""
@@ -81,7 +123,9 @@ class Pin:
         if not 0 <= number <= 48:
             raise ValueError("invalid pin")
         self.number = number
-        self._level = value or 0
+        self._level = None
+        if value is not None:
+            self.value(value)
 
     def __str__(self):
         return f"Pin({self.number})"
@@ -89,12 +133,16 @@ class Pin:
     def init(self, mode=-1, pull=-1, value=None):
         """Set the pin up again."""
         if value is not None:
-            self._level = value
+            self.value(value)
 
     def value(self, level=None):
         """Read the level, or set it."""
         if level is None:
-            return self._level
+            return self._level or 0
+        level = int(bool(level))
+        if level != self._level and self.number in world().get("watched_pins", ()):
+            with HOST.open(os.getenv("BOARD_WORLD") + ".pins", "a") as file:
+                file.write(f"{self.number} {level}\n")
         self._level = level
         return None
 
@@ -102,11 +150,11 @@ class Pin:
 
     def on(self):
         """Pull the pin up."""
-        self._level = 1
+        self.value(1)
 
     def off(self):
         """Pull the pin down."""
-        self._level = 0
+        self.value(0)
 
 
 class _Chip:

@@ -1,5 +1,7 @@
 """Stand in for a board's radio: the statuses it goes through, as the world scripts them."""
 
+import time
+
 from world import world
 
 STA_IF = 0
@@ -13,6 +15,9 @@ STAT_GOT_IP = 1010
 _IDLE = {"esp32": 1000, "cyw43": 0}
 _UP = {"esp32": 1010, "cyw43": 3}
 _WRONG_PASSWORD = {"esp32": 202, "cyw43": -3}
+_NOBODY_THERE = {"esp32": 201, "cyw43": -2}
+
+_DHCP = ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
 
 _country = ""
 
@@ -38,18 +43,27 @@ class WLAN:
     _is_active = False
     _joined = None
     _polls = 0
-    _is_refused = False
+    _refusal = None
+    _addresses = _DHCP
 
     def __init__(self, interface=STA_IF):
         pass
+
+    def __getattr__(self, name):
+        """Have `deinit` only where the port has it."""
+        if name == "deinit" and self._port() == "cyw43":
+            return self._deinit
+        raise AttributeError(name)
 
     def active(self, on=None):
         """Tell whether the radio is on, or switch it."""
         if on is None:
             return WLAN._is_active
+        self._hang("active")
         WLAN._is_active = bool(on)
         if not on:
             WLAN._joined = None
+            WLAN._addresses = _DHCP
         return None
 
     def config(self, *names, **values):
@@ -60,12 +74,17 @@ class WLAN:
 
     def connect(self, ssid, key=None):
         """Begin to join a network; `status` tells how that goes."""
+        self._hang("connect")
         if not WLAN._is_active or (self._port() == "esp32" and WLAN._joined is not None):
             raise OSError("Wifi Internal Error")
         radio = self._radio()
         WLAN._joined = radio
         WLAN._polls = 0
-        WLAN._is_refused = radio.get("password", key) != key
+        WLAN._refusal = None
+        if ssid not in radio.get("ssids", (ssid,)):
+            WLAN._refusal = _NOBODY_THERE
+        elif radio.get("password", key) != key:
+            WLAN._refusal = _WRONG_PASSWORD
 
     def disconnect(self):
         """Leave the network."""
@@ -73,6 +92,7 @@ class WLAN:
 
     def isconnected(self):
         """Tell whether the board has an address."""
+        self._hang("isconnected")
         return self.status() == _UP[self._port()]
 
     def status(self, name=None):
@@ -85,13 +105,23 @@ class WLAN:
         statuses = WLAN._joined["statuses"]
         WLAN._polls += 1
         status = statuses[min(WLAN._polls, len(statuses)) - 1]
-        if WLAN._is_refused and status == _UP[self._port()]:
-            return _WRONG_PASSWORD[self._port()]
+        if WLAN._refusal and status == _UP[self._port()]:
+            return WLAN._refusal[self._port()]
         return status
 
-    def ifconfig(self):
-        """Return address, net mask, gateway and name server."""
-        return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
+    def ifconfig(self, addresses=None):
+        """Return address, net mask, gateway and name server, or set them."""
+        if addresses is None:
+            return WLAN._addresses
+        WLAN._addresses = addresses
+        return None
+
+    def _deinit(self):
+        self.active(False)
+
+    def _hang(self, step):
+        while self._radio().get("hangs") == step:
+            time.sleep_ms(50)
 
     def _port(self):
         return self._radio().get("port", "esp32")

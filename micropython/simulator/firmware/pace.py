@@ -86,11 +86,15 @@ def sleep_ms(duration_ms):
 
 
 def guard(timeout_ms):
-    """Let the watchdog bite where time would jump beyond its patience, if time jumps."""
+    """Let the watchdog bite where time would jump beyond its patience, if time jumps.
+
+    Args:
+        timeout_ms: its patience, or None where nothing waits for the board any more.
+    """
     global _bites_ms
     if _file is None:
         return False
-    _bites_ms = _now_ms() + timeout_ms
+    _bites_ms = None if timeout_ms is None else _now_ms() + timeout_ms
     return True
 
 
