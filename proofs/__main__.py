@@ -6,11 +6,25 @@ import signal
 import sys
 from types import ModuleType
 
-from . import board_flash, cluster, faults, kill, mqtt, outage, power, soak, stop
+from . import (
+    board_cuts,
+    board_flash,
+    board_life,
+    cluster,
+    faults,
+    kill,
+    mqtt,
+    outage,
+    power,
+    soak,
+    stop,
+)
 
 # Each describes its command line by `add_arguments`, and `run` returns a verdict.
 _PROOFS: dict[str, ModuleType] = {
+    "board-cuts": board_cuts,
     "board-flash": board_flash,
+    "board-life": board_life,
     "cluster": cluster,
     "faults": faults,
     "kill": kill,

@@ -420,7 +420,12 @@ async def _cut(bench: Bench, fault: str, findings: Findings) -> bool:
         await flashing.wait_for(part)
         await asyncio.sleep(delay_s)
         if not flashing.is_running:
-            return False
+            code = await flashing.end()
+            if code != Exit.DONE:
+                findings.flaws.append(
+                    f"Before '{fault}' the flash ended with {code}: {flashing.output}"
+                )
+            return code != Exit.DONE
         if fault.startswith(UNPLUGGED):
             await bench.unplug()
             code = await flashing.end()

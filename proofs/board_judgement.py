@@ -123,9 +123,11 @@ def read_log(log: Path) -> list[Measurement]:
 
 
 def told(messages: Iterable[bytes]) -> list[Telling]:
-    """Return what messages tell of the sensor."""
+    """Return what messages tell of the sensor; others tell of the board."""
     tellings = []
     for payload in messages:
+        if not payload.startswith(b"{"):
+            continue
         message = json.loads(payload)
         variables = message["variables"]
         if "pressure" in variables:

@@ -7,24 +7,20 @@ start that follows, the version that runs must be whole, and in the end it must 
 right one: a version that reports is never lost, one that crashes is never kept.
 """
 
-from dataclasses import dataclass, field
+import argparse
 import hashlib
-import json
 from pathlib import Path
-import shutil
-import tempfile
 from typing import Any
 
 from micropython.manifest import device_files
 from micropython.provision.build import build
 from micropython.provision.release import MPY_VERSION
-from micropython.simulator import SimulatedBoard
 
+from .board_sections import PROGRAM_BYTES, Section, run_on_board
 from .releases import KEY, Releases, offering
 
 _BLOCKS = 56
-_CUTS_A_BOARD = 80
-_DEADLINE_S = 600
+_LEAST_OPERATIONS = 100
 
 # What a version of the port needs to fetch another one.
 _FETCHING = {"connection", "http", "protocol", "staging", "update", "url"}
@@ -45,13 +41,12 @@ _PROGRAM = """
 import asyncio
 import gc
 import hashlib
-import json
 import os
 import sys
 import vfs
 
 import machine
-from flash import BLOCK_BYTES, FragileChip, PowerCut
+from nor import BLOCK_BYTES, Nor, apply
 
 
 class Link:
@@ -123,186 +118,145 @@ def contents(path):
     return found
 
 
-def copy(source, path):
-    os.mkdir(path)
-    for entry in os.ilistdir("/host" + source):
-        below = source + "/" + entry[0]
-        if entry[1] == 0x4000:
-            copy(below, path + "/" + entry[0])
-        else:
-            with open("/host" + below, "rb") as file, open(path + "/" + entry[0], "wb") as to:
-                to.write(file.read())
+def mount(content):
+    device = Nor(content)
+    vfs.mount(vfs.VfsLfs2(device, readsize=program_bytes, progsize=program_bytes), "/")
+    return device
 
 
-def mount(chip):
-    vfs.mount(vfs.VfsLfs2(chip), "/")
+def first_content():
+    content = bytearray(b"\\xff" * (BLOCK_BYTES * blocks))
+    vfs.VfsLfs2.mkfs(Nor(content), readsize=program_bytes, progsize=program_bytes)
+    mount(content)
+    os.mkdir("/sensorvision")
+    for name, text in old_files.items():
+        with open("/sensorvision/" + name, "wb") as file:
+            file.write(bytes.fromhex(text))
+    with open("/settings.json", "w") as file:
+        file.write("mine")
+    vfs.umount("/")
+    return content
 
 
-with open("/values.json") as file:
-    globals().update(json.load(file))
-machine.Timer = Timer
-with open("/main.real") as file:
-    main = file.read()
-host = os.getenv("BOARD_FLASH")
-vfs.umount("/")
-first = bytearray(b"\\xff" * BLOCK_BYTES * blocks)
-vfs.VfsLfs2.mkfs(FragileChip(first), progsize=256)
-mount(FragileChip(first))
-vfs.mount(vfs.VfsPosix(host), "/host")
-copy("/old", "/sensorvision")
-with open("/settings.json", "w") as file:
-    file.write("mine")
-vfs.umount("/host")
-vfs.umount("/")
-whole = {"old": old, "new": new}
-
-uncut = 0
-
-
-def cut(point):
-    global uncut
-    content = bytearray(first)
-    chip = FragileChip(content, *point)
+def live(content):
+    gc.collect()
     life = sys.modules["life"] = Life()
-    mount(chip)
+    device = mount(content)
     try:
         life.live()
-        uncut = chip.operations
-    except PowerCut:
-        pass
-    vfs.umount("/")
-    life = sys.modules["life"] = Life()
-    mount(FragileChip(content))
-    life.live()
-    left = sorted(os.listdir("/"))
-    with open("/settings.json") as file:
-        if file.read() != "mine":
-            raise Flaw("has other settings")
-    vfs.umount("/")
-    if life.ran != expected:
-        raise Flaw("runs the %s version" % life.ran)
-    if left != lasting:
-        raise Flaw("leaves " + ", ".join(left))
+        with open("/settings.json") as file:
+            if file.read() != "mine":
+                raise Flaw("has other settings")
+        left = sorted(os.listdir("/"))
+        if life.ran != expected:
+            raise Flaw("runs the %s version" % life.ran)
+        if contents("/sensorvision") != whole[expected]:
+            raise Flaw("keeps a version that is not whole")
+        if left != lasting:
+            raise Flaw("leaves " + ", ".join(left))
+    finally:
+        vfs.umount("/")
+    return device.operations
 
 
-flaws = []
-for point in points:
-    gc.collect()
-    try:
-        cut(point)
-    except Flaw as err:
-        flaws.append([point, str(err)])
-        try:
-            vfs.umount("/")
-        except OSError:
-            pass
-print("FOUND", json.dumps([uncut, flaws]))
+def cut(operations):
+    flaws = []
+    content = first_content()
+    for number, operation in enumerate(operations):
+        torn = bytearray(content)
+        apply(torn, operation, is_torn=True)
+        if not number % every:
+            for cut_at in (bytearray(content), torn):
+                try:
+                    live(cut_at)
+                except Flaw as err:
+                    flaws.append([number, str(err)])
+        apply(content, operation)
+    return flaws
+
+
+machine.Timer = Timer
+vfs.umount("/")
+operations = live(first_content())
+say({"operations": len(operations), "flaws": cut(operations)})
 """
 
 
-@dataclass
-class Findings:
-    """What was found after all cuts.
+async def cut_updates(options: argparse.Namespace, folder: Path) -> Section:
+    """Cut the power of boards that are updated."""
+    operations = {}
+    flaws = []
+    async with offering() as releases:
+        for kind, start in (
+            ("kept", _START.format(name="new")),
+            ("taken_back", _CRASHING),
+        ):
+            for size in PROGRAM_BYTES:
+                found = await _live(
+                    folder / f"update-{kind}-{size}",
+                    releases,
+                    start,
+                    program_bytes=size,
+                    every=options.every,
+                )
+                operations[kind, size] = found["operations"]
+                flaws += [
+                    f"Update that is to be {kind}, operation {number}: the board {words}."
+                    for number, words in found["flaws"]
+                ]
+    cuts = sum(2 * -(-count // options.every) for count in operations.values())
+    return Section(
+        sent=0,
+        lost=0,
+        repeated=0,
+        cuts=cuts,
+        least_sent=0,
+        least_cuts=_LEAST_OPERATIONS * len(operations) * 2 // options.every,
+        flaws=flaws,
+        extra={
+            "cuts_of_updates": cuts,
+            **{
+                f"operations_of_an_update_{kind}_in_{size}_byte_programs": count
+                for (kind, size), count in operations.items()
+            },
+        },
+    )
 
-    Attributes:
-        cuts: how often the power went.
-        operations: writes and erases of one whole life, by its kind.
-        flaws: what should never be, each a sentence.
-    """
 
-    cuts: int = 0
-    operations: dict[str, int] = field(default_factory=dict)
-    flaws: list[str] = field(default_factory=list)
-
-
-async def cut_updates(every: int = 1) -> Findings:
-    """Cut the power of boards that are updated.
-
-    Args:
-        every: at which of the flash's operations; 3 is every third.
-    """
-    findings = Findings()
-    with tempfile.TemporaryDirectory(prefix="sensorvision-updates-") as name:
-        async with offering() as releases:
-            for kind, start in (
-                ("kept", _START.format(name="new")),
-                ("taken_back", _CRASHING),
-            ):
-                lives = _Lives(Path(name) / kind, releases, start)
-                await lives.cut_all(findings, kind, every)
-    return findings
-
-
-class _Lives:
-    """A board that lives through one update again and again."""
-
-    def __init__(self, folder: Path, releases: Releases, start: str) -> None:
-        built = build(folder / "built", MPY_VERSION)
-        port = {
-            path.name: path.read_bytes()
-            for target, path in built.items()
-            if Path(target).stem in _FETCHING
-        }
-        old = {
-            **port,
-            "__init__.py": b'__version__ = "1.0.0"\n',
-            "start.py": _START.format(name="old").encode(),
-        }
-        new = {**port, **_NEW_FILES, "start.py": start.encode()}
-        is_kept = start != _CRASHING
-        releases.offer("9.0.0", new)
-        self._board = folder / "board"
-        self._values = {
-            "url": releases.url,
-            "key": KEY,
-            "blocks": _BLOCKS,
-            "old": _digests(old),
-            "new": _digests(new),
-            "expected": "new" if is_kept else "old",
-            "lasting": [
-                "sensorvision",
-                *([] if is_kept else ["sensorvision.new"]),
-                "settings.json",
-            ],
-        }
-        flash = self._board / "flash"
-        (flash / "old").mkdir(parents=True)
-        for name, content in old.items():
-            (flash / "old" / name).write_bytes(content)
-        shutil.copyfile(device_files()["main.py"], flash / "main.real")
-
-    async def cut_all(self, findings: Findings, kind: str, every: int) -> None:
-        """Cut the power at every operation of a whole life."""
-        operations, flaws = await self._live([[None, False]])
-        findings.operations[kind] = operations
-        points = [
-            [number, is_torn]
-            for number in range(0, operations, every)
-            for is_torn in (False, True)
-        ]
-        for first in range(0, len(points), _CUTS_A_BOARD):
-            some = points[first : first + _CUTS_A_BOARD]
-            flaws += (await self._live(some))[1]
-            findings.cuts += len(some)
-        findings.flaws += [
-            f"Update that is to be {kind}, operation {number}"
-            f"{', half done' if is_torn else ''}: the board {words}."
-            for (number, is_torn), words in flaws
-        ]
-
-    async def _live(self, points: list[Any]) -> tuple[int, list[Any]]:
-        board = SimulatedBoard(self._board, {}, heap="2m")
-        (board.flash / "values.json").write_text(
-            json.dumps({**self._values, "points": points}), encoding="utf-8"
-        )
-        (board.flash / "main.py").write_text(_PROGRAM, encoding="utf-8")
-        async with board:
-            await board.wait_until_off(_DEADLINE_S)
-        for line in board.lines:
-            if line.startswith("FOUND "):
-                operations, flaws = json.loads(line.removeprefix("FOUND "))
-                return operations, flaws
-        raise ValueError("the board ended early: " + "\n".join(board.lines[-20:]))
+async def _live(
+    folder: Path, releases: Releases, start: str, **values: object
+) -> dict[str, Any]:
+    """Let a board live through one update as often as there are cuts."""
+    port = {
+        path.name: path.read_bytes()
+        for target, path in build(folder / "built", MPY_VERSION).items()
+        if Path(target).stem in _FETCHING
+    }
+    old = {
+        **port,
+        "__init__.py": b'__version__ = "1.0.0"\n',
+        "start.py": _START.format(name="old").encode(),
+    }
+    new = {**port, **_NEW_FILES, "start.py": start.encode()}
+    is_kept = start != _CRASHING
+    releases.offer("9.0.0", new)
+    return await run_on_board(
+        folder,
+        _PROGRAM,
+        url=releases.url,
+        key=KEY,
+        blocks=_BLOCKS,
+        main=device_files()["main.py"].read_text(encoding="utf-8"),
+        old_files={name: content.hex() for name, content in old.items()},
+        whole={"old": _digests(old), "new": _digests(new)},
+        expected="new" if is_kept else "old",
+        lasting=[
+            "sensorvision",
+            *([] if is_kept else ["sensorvision.new"]),
+            "settings.json",
+        ],
+        **values,
+    )
 
 
 def _digests(files: dict[str, bytes]) -> dict[str, str]:

@@ -41,6 +41,7 @@ class SimulatedBoard:
         resets: how often it has started again.
         wakes: how often it has woken from a deep sleep.
         bites_ms: when of the resets the watchdog was why, in milliseconds since 1970.
+        started_ms: when its program was started last.
         has_lost_power: whether it is off because its world took its power away.
     """
 
@@ -60,6 +61,7 @@ class SimulatedBoard:
         self.resets = 0
         self.wakes = 0
         self.bites_ms: list[int] = []
+        self.started_ms = 0
         self.has_lost_power = False
         self._world = directory / "world.json"
         self._heap = heap
@@ -158,6 +160,9 @@ class SimulatedBoard:
         except TimeoutError:
             raise TimeoutError(f"the board still runs: {self.lines}") from None
 
+    def _now_ms(self) -> int:
+        return self._clock.now_ms() if self._clock else time.time_ns() // 1_000_000
+
     async def _run(self) -> None:
         watchdog = process.Watchdog()
         try:
@@ -171,6 +176,7 @@ class SimulatedBoard:
             watchdog.close()
 
     async def _run_once(self, watchdog: process.Watchdog, cause: int) -> int | None:
+        self.started_ms = self._now_ms()
         child = await asyncio.create_subprocess_exec(
             *process.command(self._heap),
             stdin=asyncio.subprocess.DEVNULL,
@@ -184,7 +190,7 @@ class SimulatedBoard:
                 self._world,
                 watchdog.feeding_end,
                 reset_cause=cause,
-                clock=self._clock and self._clock.path,
+                clock=self._clock.path if self._clock else None,
             ),
         )
         printed = cast("asyncio.StreamReader", child.stdout)
@@ -213,9 +219,7 @@ class SimulatedBoard:
         if self.has_lost_power:
             return None
         if has_bitten:
-            self.bites_ms.append(
-                self._clock.now_ms() if self._clock else time.time_ns() // 1_000_000
-            )
+            self.bites_ms.append(self._now_ms())
             return process.WATCHDOG
         return _CAUSES.get(code)
 

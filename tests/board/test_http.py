@@ -1,5 +1,7 @@
 """The board's HTTP client on real MicroPython, against servers that behave and misbehave."""
 
+from pathlib import Path
+import shutil
 import ssl
 from typing import Any
 
@@ -20,6 +22,7 @@ from .servers import (
     scripted,
     silent,
 )
+from .tracing import written_to_server
 
 _SEND = """
 import asyncio, time, vfs
@@ -147,6 +150,31 @@ async def test_kept_connection_takes_one_write_a_message(run: Run) -> None:
         outcomes = await send(run, server.url, count=10, pause_ms=0)
     assert [outcome["writes"] for outcome in outcomes] == [1] * 10
     assert server.reads == 10
+    assert server.connections == 1
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+async def test_system_sees_one_write_a_request(tmp_path: Path) -> None:
+    async with scripted([OK]) as server:
+        written = await written_to_server(
+            tmp_path,
+            _SEND,
+            url=server.url,
+            count=20,
+            timeout_s=5,
+            pause_ms=0,
+            ca="",
+            token=TOKEN,
+            device_id="dev-a",
+        )
+    assert len(written) == 20
+    assert server.connections == 1
+
+
+async def test_answer_without_a_body_keeps_the_connection(run: Run) -> None:
+    async with scripted([b"HTTP/1.1 204 No Content\r\n\r\n"], [OK]) as server:
+        outcomes = await send(run, server.url, count=2)
+    assert [outcome.get("status") for outcome in outcomes] == [204, 200]
     assert server.connections == 1
 
 

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 import shutil
 import ssl
-import sys
 from typing import Any
 
 import aiomqtt
@@ -28,11 +27,11 @@ from .servers import (
     scripted_broker,
     silent,
 )
+from .tracing import written_to_server
 
 TOPIC = "indcloud/devices/dev-a/telemetry"
 STATUS = "indcloud/devices/dev-a/status"
 PASSWORD = "secret-of-broker"
-MICROPYTHON = Path(sys.executable).with_name("micropython")
 
 _PUBLISH = """
 import asyncio, time, vfs
@@ -106,14 +105,10 @@ def publishing_board(directory: Path, url: str, **changes: Any) -> SimulatedBoar
     """Return a board that publishes for as long as it is on."""
     board = SimulatedBoard(directory / "board", {}, heap="1m")
     stage(board.flash)
-    program = _told(url, **changes) + _PUBLISH
+    told = [f"{name} = {value!r}\n" for name, value in values(url, **changes).items()]
+    program = "".join(told) + _PUBLISH
     (board.flash / "main.py").write_text(program, encoding="utf-8")
     return board
-
-
-def _told(url: str, **changes: Any) -> str:  # noqa: ANN401
-    lines = [f"{name} = {value!r}\n" for name, value in values(url, **changes).items()]
-    return "".join(lines) + "def say(value): print('SAID', value)\n"
 
 
 @pytest.fixture
@@ -146,7 +141,7 @@ async def listening(
 
 def said(messages: Sequence[aiomqtt.Message]) -> list[bytes]:
     """Return what messages say."""
-    return [bytes(message.payload) for message in messages]  # type: ignore[arg-type]
+    return [bytes(message.payload) for message in messages]
 
 
 async def test_messages_arrive_whole_and_in_order(run: Run, broker: Mosquitto) -> None:
@@ -188,27 +183,9 @@ async def test_kept_connection_takes_one_write_a_message(
 async def test_system_sees_one_write_a_packet(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
-    stage(tmp_path)
-    trace = tmp_path / "trace"
-    program = _told(broker.url, count=20) + _PUBLISH
-    (tmp_path / "program.py").write_text(program, encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        "strace",
-        "-o",
-        str(trace),
-        "-e",
-        "trace=connect,write,writev,send,sendto,sendmsg",
-        str(MICROPYTHON),
-        "program.py",
-        cwd=tmp_path,
-        stdout=asyncio.subprocess.PIPE,
+    written = await written_to_server(
+        tmp_path, _PUBLISH, **values(broker.url, count=20)
     )
-    output, _ = await process.communicate()
-    assert b"'leaked': 0" in output
-    lines = trace.read_text(encoding="utf-8").splitlines()
-    connected = next(line for line in lines if line.startswith("connect("))
-    descriptor = connected.partition("(")[2].partition(",")[0]
-    written = [line for line in lines if f"({descriptor}, " in line][1:]
     # One CONNECT and twenty PUBLISH.
     assert len(written) == 21
 
@@ -318,7 +295,7 @@ async def test_broker_that_is_killed_and_comes_back_gets_the_next(
             [message] = await heard(1)
         assert board.resets == 0
     assert "ECONN" in line or "the connection was closed" in line
-    assert int(bytes(message.payload)) > seen - 3  # type: ignore[arg-type]
+    assert int(bytes(message.payload)) > seen - 3
 
 
 async def test_session_that_is_present_is_accepted(run: Run) -> None:

@@ -9,7 +9,7 @@ from sandbox import Sandbox
 
 from .conftest import NewBoard, node_settings
 
-_EXAMPLE = ROOT / "micropython" / "device" / "examples" / "soil.py"
+_EXAMPLE = ROOT / "docs" / "board" / "soil.py"
 _SETTINGS = {"sensors": [{"type": "soil", "name": "bed", "pin": 33}]}
 
 

@@ -94,7 +94,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
 
 def bodies(messages: list[aiomqtt.Message]) -> list[dict[str, Any]]:
     """Return what messages of telemetry hold."""
-    return [json.loads(bytes(message.payload)) for message in messages]  # type: ignore[arg-type]
+    return [json.loads(bytes(message.payload)) for message in messages]
 
 
 def instant(text: str) -> int:
@@ -134,6 +134,24 @@ say([taken, await send_all(), outbox.waiting, link.told])
     for message, state in ((online, b"online"), (offline, b"offline")):
         assert str(message.topic) == "acme/devices/green-house-1/status"
         assert message.payload == state
+
+
+@pytest.mark.parametrize(("interval_s", "keep_alive_s"), [(60, 125), (86400, 65535)])
+async def test_broker_is_told_who_comes_and_how_often(
+    run: Run, interval_s: int, keep_alive_s: int
+) -> None:
+    async with scripted_broker([[ACK]]) as broker:
+        await play(
+            run,
+            broker.url,
+            "outbox.put({'temperature': 1})\nsay(await sender.send())",
+            interval_s=interval_s,
+            world={"unique_id": "0123456789ab"},
+        )
+    connect = broker.packets[0][0]
+    assert connect.body[8:10] == keep_alive_s.to_bytes(2)
+    # A second board that reports for the same device does not throw this one out.
+    assert connect.body[12:].startswith(b"dev-a-0123456789ab\0")
 
 
 async def test_readings_of_an_outage_arrive_in_order_with_their_own_times(
@@ -379,7 +397,7 @@ say([rounds, outbox.waiting, outbox.dropped])
     telemetry = [p for p in broker.published if p.topic.endswith("/telemetry")]
     # Some rounds failed, and more than one message was needed for the moment.
     assert 1 < len(telemetry) < rounds
-    variables = {}
+    variables: dict[str, int] = {}
     for packet in telemetry:
         body = json.loads(packet.body[packet.body.index(b"{") :])
         assert not set(body["variables"]) & set(variables)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 import json
 from pathlib import Path
+import shutil
 import ssl
 from typing import Any
 
@@ -13,6 +14,7 @@ import trustme
 
 from micropython.manifest import stage
 from micropython.simulator import SimulatedBoard
+from micropython.simulator.process import FIRMWARE
 from proofs.releases import KEY, Answer, Releases, offering
 
 from .conftest import TOKEN, Run
@@ -99,7 +101,7 @@ async def test_newer_version_is_fetched_whole_and_the_board_wants_its_start(
     assert found is True, printed
     assert "update: fetched, starts after a reset" in printed
     assert staged(flash) == FILES
-    assert (flash / NEW / "trial").read_bytes() == b"24"
+    assert (flash / NEW / "trial").read_bytes() == b"20"
 
 
 async def test_nothing_but_the_name_of_the_file_is_told_to_the_server(
@@ -136,10 +138,7 @@ async def test_what_could_not_be_verified_is_not_even_asked_for(
     url = releases.url.replace("http", scheme)
     [found], printed, _ = await check(tmp_path, url, key=key, ca=ca)
     assert found is False
-    assert (
-        "no update: it would not be verified. Set update.key, or use https and ca_file"
-        in printed
-    )
+    assert "no update: set update.key, or use https and ca_file" in printed
     assert releases.asked == []
 
 
@@ -201,7 +200,7 @@ async def test_file_that_is_not_the_one_of_the_manifest_is_refused(
     releases.files["start.py"] = FILES["start.py"].replace(b"9", b"8")
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    assert "no update: start.py is not what manifest.json says" in printed
+    assert "no update: start.py is damaged. Write the release again" in printed
     assert not is_complete(flash)
 
 
@@ -375,12 +374,12 @@ async def test_bytecode_for_other_firmware_is_refused(
 
 FULL = """
 import asyncio, os, vfs
-from flash import BLOCK_BYTES, FragileChip
+from nor import BLOCK_BYTES, Nor
 from sensorvision import staging, update
 class Link:
     async def up(self, needs_clock):
         pass
-chip = FragileChip(bytearray(b"\\xff" * BLOCK_BYTES * blocks))
+chip = Nor(bytearray(b"\\xff" * BLOCK_BYTES * blocks))
 vfs.VfsLfs2.mkfs(chip)
 vfs.umount("/")
 vfs.mount(vfs.VfsLfs2(chip), "/")
@@ -395,8 +394,10 @@ say([found, before, os.statvfs("/")[3], os.listdir("/")])
 
 @pytest.mark.parametrize(("blocks", "fits"), [(20, True), (14, False)])
 async def test_version_that_does_not_fit_is_not_fetched_and_old_ones_make_room(
-    run: Run, releases: Releases, blocks: int, fits: bool
+    tmp_path: Path, run: Run, releases: Releases, blocks: int, fits: bool
 ) -> None:
+    (tmp_path / "flash").mkdir()
+    shutil.copy(FIRMWARE / "nor.py", tmp_path / "flash")
     releases.offer("9.0.0", FILES)
     found, before, after, names = await run(
         FULL, url=releases.url, key=KEY, blocks=blocks
@@ -423,7 +424,7 @@ async def test_version_that_failed_is_taken_again_once_the_manifest_is_another(
     releases.offer("9.0.0", {**FILES, "start.py": b"def run(): pass\n"})
     [found], printed, _ = await check(tmp_path, releases.url)
     assert found is True, printed
-    assert (flash / NEW / "trial").read_text() == "24"
+    assert (flash / NEW / "trial").read_text() == "20"
 
 
 async def test_board_whose_main_never_starts_it_is_not_reset_for_ever(
@@ -432,7 +433,7 @@ async def test_board_whose_main_never_starts_it_is_not_reset_for_ever(
     releases.offer("9.0.0", FILES)
     found, printed, _ = await check(tmp_path, releases.url, checks=3)
     assert found == [True, False, False]
-    assert "update: main.py did not start it. Flash the board again" in printed
+    assert printed.count("starts after a reset") == 1
 
 
 async def test_signature_is_that_of_rfc_4231(run: Run) -> None:

@@ -73,7 +73,7 @@ def test_what_was_never_measured_is_unknown() -> None:
 
 def test_message_without_the_sensor_says_nothing_of_it() -> None:
     health = json.dumps({"timestamp": "x", "variables": {"rssi": -60}}).encode()
-    assert _judge([health]).unknown == 0
+    assert _judge([health, b"online"]).unknown == 0
 
 
 def test_broker_that_died_with_a_reading_is_no_fault_of_the_board() -> None:

@@ -11,12 +11,16 @@ from micropython import const
 from . import __version__
 from .http import HttpClient
 from .protocol import Request
-from .update import remove_tree
+from .update import is_there, remove_tree
 
-_NEW = "/sensorvision.new"
+_NEW = const("/sensorvision.new")
+_MANIFEST = const("/sensorvision.new/manifest")
+_TRIAL = const("/sensorvision.new/trial")
 _MAX_MANIFEST_BYTES = const(8192)
 _MAX_FILE_BYTES = const(65536)
 _TIMEOUT_S = const(60)
+# So many that a board has sent by then which starts for each of its readings.
+_STARTS = const("20")
 
 
 class _Download(HttpClient):
@@ -51,7 +55,7 @@ async def stage(options: dict, ca: bytes | None, link) -> bool:
     key = options["key"]
     tls = options["url"][:5] == "https"
     if not (ca if tls else key):
-        raise ValueError("it would not be verified. Set update.key, or use https and ca_file")
+        raise ValueError("set update.key, or use https and ca_file")
     await link.up(tls)
     client = _Download(options["url"], ca, _TIMEOUT_S)
     try:
@@ -71,17 +75,22 @@ async def stage(options: dict, ca: bytes | None, link) -> bool:
             if _digest(target) == digest:
                 # It came before the power went, or the network.
                 continue
+            try:
+                os.mkdir(target.rpartition("/")[0])
+            except OSError:
+                # It is there.
+                pass
             with open(target, "wb") as sink:
                 await client.fetch(path, size, sink)
             # What lies on the flash counts, not what came.
             if _digest(target) != digest:
-                raise ValueError(path + " is not what manifest.json says. Write the release again")
+                raise ValueError(path + " is damaged. Write the release again")
     finally:
         client.close()
     with open(_NEW + "/draft", "w") as file:
-        file.write("24")
+        file.write(_STARTS)
     # Only now `main` takes it for complete.
-    os.rename(_NEW + "/draft", _NEW + "/trial")
+    os.rename(_NEW + "/draft", _TRIAL)
     print("update: fetched, starts after a reset")
     return True
 
@@ -110,11 +119,9 @@ def _wanted(text):
     if manifest["mpy"] not in (None, sys.implementation._mpy & 255):
         raise ValueError("bytecode for other firmware")
     for path, (size, _) in manifest["files"].items():
-        if (
-            any(part[:1] in ("", ".") for part in path.split("/"))
-            or path[-2:] != "py"
-            or not 0 <= size <= _MAX_FILE_BYTES
-        ):
+        parts = "/" + path
+        # No part is empty or begins with a dot, so none leads elsewhere.
+        if "//" in parts or "/." in parts or path[-2:] != "py" or not 0 <= size <= _MAX_FILE_BYTES:
             raise ValueError(f"{path!r} with {size} bytes is no file of the port")
     return manifest["files"]
 
@@ -122,39 +129,28 @@ def _wanted(text):
 def _prepare(text, files):
     """Make a place for a version, and tell whether it is still to be filled."""
     digest = sha256(text).digest()
-    is_known = _digest(_NEW + "/manifest") == digest.hex()
-    try:
-        with open(_NEW + "/trial") as file:
-            left = file.read()
-        if is_known and left:
-            if left != "0":
-                print("update: main.py did not start it. Flash the board again")
-            return False
+    if _digest(_MANIFEST) == digest.hex():
+        # Complete before, and not what runs: it has failed, or this board has another main.
+        return not is_there(_TRIAL)
+    if is_there(_TRIAL):
         # First of all: what is being removed is complete no more.
-        os.remove(_NEW + "/trial")
-    except OSError:
-        pass
-    if is_known:
-        return True
+        os.remove(_TRIAL)
     remove_tree(_NEW)
-    block_bytes, _, _, free_blocks = os.statvfs("/")[:4]
-    directories = {_NEW}
+    flash = os.statvfs("/")
     # Some for directories and the manifest.
     blocks = 8
-    for path, (size, _) in files.items():
-        blocks += size // block_bytes + 1
-        directories.add(_NEW + ("/" + path).rpartition("/")[0])
-    if free_blocks < blocks:
-        raise ValueError(f"{blocks * block_bytes // 1024} KB of flash must be free. Delete files")
-    for directory in sorted(directories):
-        os.mkdir(directory)
-    with open(_NEW + "/manifest", "wb") as file:
+    for size, _ in files.values():
+        blocks += size // flash[0] + 1
+    if flash[3] < blocks:
+        raise ValueError(f"{blocks * flash[0] // 1024} KB of flash must be free. Delete files")
+    os.mkdir(_NEW)
+    with open(_MANIFEST, "wb") as file:
         file.write(text)
     return True
 
 
 def _numbers(version):
-    return [int(number) for number in version.split(".")]
+    return list(map(int, version.split(".")))
 
 
 def _digest(path):

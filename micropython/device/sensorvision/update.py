@@ -6,8 +6,8 @@ import time
 
 from micropython import const
 
-_TRIAL = "/sensorvision/trial"
-_OLD = "/sensorvision.old"
+_TRIAL = const("/sensorvision/trial")
+_OLD = const("/sensorvision.old")
 _TRIAL_MS = const(600000)
 
 
@@ -26,7 +26,7 @@ async def check(options: dict, ca: bytes | None, link) -> bool:
     Returns:
         Whether the board should be reset now; `main` then starts the new version.
     """
-    if _is_there(_TRIAL):
+    if is_there(_TRIAL):
         return False
     try:
         # Left behind where the power went while a version was confirmed.
@@ -46,7 +46,7 @@ async def check(options: dict, ca: bytes | None, link) -> bool:
 
 def confirm() -> None:
     """Keep this version, because it has just delivered."""
-    if _is_there(_TRIAL):
+    if is_there(_TRIAL):
         os.remove(_TRIAL)
         remove_tree(_OLD)
         print("update: confirmed")
@@ -59,7 +59,7 @@ def trial_left_ms() -> int | None:
         Milliseconds; the board is to be reset when none are left. None for a version that
         is not on trial.
     """
-    if not _is_there(_TRIAL):
+    if not is_there(_TRIAL):
         return None
     left_ms = time.ticks_diff(_ends_ms, time.ticks_ms())
     if left_ms <= 0:
@@ -70,7 +70,7 @@ def trial_left_ms() -> int | None:
 
 def remove_tree(path: str) -> None:
     """Remove a directory with all that is in it, if it is there."""
-    if _is_there(path):
+    if is_there(path):
         for entry in list(os.ilistdir(path)):
             child = path + "/" + entry[0]
             if entry[1] == 0x4000:
@@ -80,7 +80,8 @@ def remove_tree(path: str) -> None:
         os.rmdir(path)
 
 
-def _is_there(path):
+def is_there(path: str) -> bool:
+    """Tell whether there is a file or a directory."""
     try:
         os.stat(path)
     except OSError:

@@ -32,5 +32,9 @@ class SOIL:
 
         level = ADC(Pin(self._pin)).read_u16()
         if not level:
-            raise SensorError(f"0 V on pin {self._pin}. Check the sensor's power and its wire")
-        return {"moisture": round(100 * (self._dry - level) / (self._dry - self._wet), 1)}
+            raise SensorError(
+                f"0 V on pin {self._pin}. Check the sensor's power and its wire"
+            )
+        return {
+            "moisture": round(100 * (self._dry - level) / (self._dry - self._wet), 1)
+        }
