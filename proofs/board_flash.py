@@ -284,10 +284,12 @@ class Bench:
             *(sys.executable, "-m", "mpremote"),
             *("connect", str(self._port.resolve()), "resume", *command),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
-        if await process.wait():
-            raise StartError(f"mpremote {command[0]} has failed.")
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise StartError(f"mpremote {command[0]} has failed: {output.decode()}")
 
     @asynccontextmanager
     async def flashing(

@@ -9,9 +9,12 @@ from micropython.provision.firmware import Survey, restart
 from micropython.provision.mpremote import Board
 
 # Each step may wait for its own deadline: sensors, the radio, the clock, the server.
-_TIMEOUT_S = 180
+_TIMEOUT_S = 120
 
+# The tasks of the node that was interrupted would go on beside the test.
 _RUN = """
+import asyncio
+asyncio.new_event_loop()
 from sensorvision.selftest import run
 run()
 """
