@@ -245,7 +245,7 @@ async def test_wrong_settings_are_told_and_read_again(
     async with board:
         line = await board.wait_for_line("settings: ")
     assert line == (
-        "settings: interval_s '60' is not a whole number. Write it like \"interval_s\": 60"
+        "settings: interval_s '60' does not fit. Write it like \"interval_s\": 60"
     )
     assert board.resets == 0
 
@@ -259,7 +259,7 @@ async def test_missing_or_wrong_certificate_is_told(
 ) -> None:
     async with new_board(node_settings("https://localhost", ca_file=path)) as board:
         line = await board.wait_for_line("settings: ")
-    assert line == f"settings: ca_file {path} {problem}. Flash it again"
+    assert line == f"settings: ca_file {path!r} {problem}. Flash it again"
 
 
 async def test_clock_is_set_before_a_certificate_is_judged(new_board: NewBoard) -> None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import gc
+import sys
 import time
 
-from machine import WDT, reset
+import machine
 from micropython import const
 
 from . import clock
-from .health import Health
 from .link import Link
 from .sending import make
 from .sensors import SensorError, find
+from .start import kept
 
 _WATCH_MS = const(1000)
 # After so long without a sign of life a loop is stuck, and the board is reset. What blocks
@@ -23,21 +24,27 @@ _MARGIN_MS = const(5000)
 _HOPELESS_MS = const(3600000)
 _MOST_SHORTAGES = const(3)
 _MOST_IN_MEMORY = const(60)
+_BLINK_MS = const(200)
+_DARK_MS = const(1500)
 
-# See health.py.
 _SENSOR = const(1)
 _WIFI = const(2)
 _SERVER = const(3)
+_WATCHDOG = const(7)
 
-
-class Stuck(Exception):
-    """The board has to start again; the message says why."""
-
-    error = 5
+_WOKEN = const(4)
 
 
 class Node:
     """One board: its sensors, its outbox and the way to its server.
+
+    Errors have numbers, by gravity: 1 a sensor, 2 the network, 3 the server, 4 memory, 5 a
+    loop that was stuck, 6 a crash, 7 the watchdog. The light blinks the first three.
+
+    Beside its sensors' variables the board tells its own. `reset_cause` is 1 for power, 2 for
+    the reset button or a reset by the program, 3 for the watchdog, 4 for the end of a deep
+    sleep and 5 for a soft reset, as ESP32 and RP2 both number them. A Pico knows only 1 and
+    3, which stands for each reset by the program too.
 
     Args:
         settings: complete, as `settings.load` returns them.
@@ -47,57 +54,61 @@ class Node:
         settings: the same.
         client: what talks to the server.
         due: until when each loop shows a sign of life, or it is stuck.
-        health: what ails the board.
+        error: the gravest since the server was told last, 0 for none.
         link: what keeps it in its network.
         outbox: what waits for the server.
         sources: its sensors.
-        trouble: the number of what is wrong now, 0 for nothing.
+        told_s: when the server was told of the board itself last, a stamp of the clock.
         update_s: when a newer version is looked for, on the board's clock.
     """
 
+    update_s = _shortages = _trouble = 0
+    _update = _watchdog = None
+    # In the place of a light's pin: takes a level and does nothing.
+    _light = bool
+
     def __init__(self, settings: dict, ca: bytes | None):
         self.settings = settings
+        self._ca = ca
         self.due = {}
-        self.trouble = self.update_s = self._shortages = 0
         self.client, sender = make(settings, ca)
-        self.health = Health(settings["health_s"])
         self.link = Link(settings)
         # Two intervals: one that is missed is no reason to have nothing to say.
         max_age_s = 2 * settings["interval_s"] + settings["timeout_s"]
-        store = settings["store"]
-        if store:
+        if settings["store"]:
             from .store import Store
 
-            self.outbox = Store(
-                "/readings", store["kb"], store["every"], store["every_s"], max_age_s
-            )
+            self.outbox = Store("/readings", max_age_s=max_age_s, **settings["store"])
         else:
             from .outbox import Outbox
 
             self.outbox = Outbox(max_age_s, _MOST_IN_MEMORY)
         self.sources = [Source(options) for options in settings["sensors"]]
         self._sender = sender(settings, self.outbox, self.client, self.link)
-        self._ca = ca
         self._success_ms = time.ticks_ms()
         self._is_filled = asyncio.Event()
-        self._update = self._watchdog = None
-        # In the place of a light's pin: takes a level and does nothing.
-        self._light = bool
+        self.told_s = self._start_s = clock.stamp()
+        self._cause = machine.reset_cause()
+        self.error = kept()[0]
+        if self._cause == machine.WDT_RESET and not self.error:
+            self.error = _WATCHDOG
+        # The end of a sleep is nothing new.
+        self._has_news = self._cause != _WOKEN or self.error
 
     async def run(self) -> None:
-        """Run the loops and the watch over them; returns only by an exception."""
+        """Run the loops and the watch over them; returns only by an exception.
+
+        Raises:
+            RuntimeError: the board has to start again; the message says why.
+        """
         settings = self.settings
         if settings["watchdog_s"]:
-            self._watchdog = WDT(timeout=settings["watchdog_s"] * 1000)
+            self._watchdog = machine.WDT(timeout=settings["watchdog_s"] * 1000)
         tasks = [self._watch()]
         if settings["led"] is not None:
-            from machine import Pin
-
-            from .led import blink
-
             # On until something is delivered.
-            self._light = Pin(settings["led"], Pin.OUT, value=1)
-            tasks.append(blink(self._light, self))
+            self._light = machine.Pin(settings["led"], machine.Pin.OUT, value=1)
+            tasks.append(self._blink())
         if settings["update"]:
             from . import update
 
@@ -113,11 +124,11 @@ class Node:
     def keep_awake(self) -> None:
         """Feed the watchdog for the person at the prompt: nothing can switch it off."""
         if self._watchdog:
-            from machine import Timer
+            # RP2 has no timer with a number.
+            timer = machine.Timer(-1 if sys.platform == "rp2" else 0)
+            timer.init(period=_WATCH_MS, callback=self.feed)
 
-            Timer(0).init(period=_WATCH_MS, callback=lambda _: self.feed())
-
-    def feed(self) -> None:
+    def feed(self, _=None) -> None:
         """Feed the watchdog, if it runs."""
         if self._watchdog:
             self._watchdog.feed()
@@ -129,7 +140,7 @@ class Node:
             fault = source.fault
             self.outbox.put(await source.read())
             if source.fault != fault:
-                self.health.note(_SENSOR if source.fault else 0)
+                self._note(_SENSOR if source.fault else 0)
         gc.collect()
 
     async def send(self) -> int:
@@ -156,29 +167,26 @@ class Node:
         if link.is_trusted:
             self._success_ms = now_ms
             self._shortages = 0
-            self.trouble = int(any(source.fault for source in self.sources))
-            self.health.report(self.outbox)
+            self._trouble = int(any(source.fault for source in self.sources))
+            self._tell()
             if self._update:
-                await self._look_for_update()
+                self._update.confirm()
+                if clock.now() >= self.update_s:
+                    self.update_s = clock.now() + settings["update"]["every_s"]
+                    self._promise("deliver", _LONGEST_UPDATE_MS)
+                    # Its memory is needed, and the other server may be the same.
+                    self.client.close()
+                    if await self._update.check(settings["update"], self._ca, link):
+                        self.outbox.flush()
+                        machine.reset()
         elif wait_ms:
-            self.trouble = _SERVER if link.is_joined else _WIFI
-            self.health.note(self.trouble)
+            self._trouble = _SERVER if link.is_joined else _WIFI
+            self._note(self._trouble)
             # What waits in memory alone, with its time, must not be lost by this.
             is_kept = settings["store"] or not settings["mqtt"]
             if is_kept and time.ticks_diff(now_ms, self._success_ms) > _HOPELESS_MS:
-                raise Stuck("nothing was delivered for an hour")
+                raise RuntimeError("nothing was delivered for an hour")
         return wait_ms
-
-    async def _look_for_update(self):
-        self._update.confirm()
-        if clock.now() >= self.update_s:
-            self.update_s = clock.now() + self.settings["update"]["every_s"]
-            self._promise("deliver", _LONGEST_UPDATE_MS)
-            # Its memory is needed, and the other server may be the same.
-            self.client.close()
-            if await self._update.check(self.settings["update"], self._ca, self.link):
-                self.outbox.flush()
-                reset()
 
     async def _read(self):
         next_ms = time.ticks_ms()
@@ -200,15 +208,23 @@ class Node:
                 await self._is_filled.wait()
             await self._rest("deliver", await self.send())
 
+    async def _blink(self):
+        while True:
+            # In a row as often as the number of the trouble says.
+            for level in (1, 0) * self._trouble:
+                self._light(level)
+                await asyncio.sleep_ms(_BLINK_MS)
+            await asyncio.sleep_ms(_DARK_MS)
+
     async def _watch(self):
         while True:
             for name, due in self.due.items():
                 if time.ticks_diff(time.ticks_ms(), due) > 0:
-                    raise Stuck(name + " is stuck")
+                    raise RuntimeError(name + " is stuck")
             if self._update:
                 left_ms = self._update.trial_left_ms()
                 if left_ms is not None and left_ms <= 0:
-                    raise Stuck("the new version delivers nothing")
+                    raise RuntimeError("the new version delivers nothing")
             self.feed()
             await asyncio.sleep_ms(_WATCH_MS)
 
@@ -219,6 +235,31 @@ class Node:
     def _promise(self, name, within_ms):
         self.due[name] = time.ticks_add(time.ticks_ms(), within_ms)
 
+    def _note(self, error):
+        # 0 where one has gone.
+        self.error = max(self.error, error)
+        self._has_news = True
+
+    def _tell(self):
+        every_s = self.settings["health_s"]
+        now_s = clock.stamp()
+        if every_s and (self._has_news or now_s - self.told_s >= every_s):
+            self._has_news = False
+            self.told_s = now_s
+            self.outbox.put(
+                {
+                    "uptime_s": now_s - self._start_s,
+                    "reset_cause": self._cause,
+                    "last_error": self.error,
+                    "dropped": self.outbox.dropped,
+                    "superseded": self.outbox.superseded,
+                    "free_memory": gc.mem_free(),
+                }
+            )
+            if self.error:
+                self.error = 0
+                kept(b"\0" + kept()[1:])
+
 
 class Source:
     """One sensor as the settings describe it, silent about a fault that it has told.
@@ -228,9 +269,10 @@ class Source:
         name: what messages call it.
     """
 
+    fault = _sensor = None
+
     def __init__(self, options: dict):
         self._options = options
-        self._sensor = self.fault = None
         self._prefix = options["name"] and options["name"] + "_"
         self.name = self._prefix + options["type"]
 
@@ -241,13 +283,12 @@ class Source:
         try:
             if not self._sensor:
                 self._sensor = find(self._options["type"])(self._options)
-            readings = await self._sensor.read()
-        except SensorError as err:
-            fault = str(err)
+            for name, value in (await self._sensor.read()).items():
+                readings[self._prefix + name] = value
         except Exception as err:
             # Whatever one sensor's driver does, the other sensors go on.
-            fault = repr(err)
+            fault = str(err) if isinstance(err, SensorError) else repr(err)
         if fault != self.fault:
             self.fault = fault
             print(f"sensor {self.name}: {fault or 'answers again'}")
-        return {self._prefix + name: value for name, value in readings.items()}
+        return readings

@@ -7,7 +7,7 @@ import time
 import machine
 from micropython import const
 
-from .health import kept
+from .start import kept
 
 # For whoever wants to stop the program before it sleeps for the first time.
 _AWAKE_MS = const(10000)
@@ -78,19 +78,19 @@ def _keep(node, failures, skip):
     held = node.outbox.held()
     networks = node.settings["wifi"] or [{"ssid": ""}]
     while True:
-        moments = (node.update_s, node.link.clock_set_s, node.health.told_s)
+        moments = (node.update_s, node.link.clock_set_s, node.told_s)
         state = json.dumps((failures, skip, networks[0]["ssid"], moments, held)).encode()
         if len(state) <= _MOST_BYTES:
             break
         # To flash, or else the oldest goes.
         node.outbox.flush()
         held = node.outbox.held() and held[1:]
-    kept(bytes((node.health.error,)) + state)
+    kept(bytes((node.error,)) + state)
 
 
 def _wake(node):
     failures, skip, ssid, moments, held = json.loads(kept()[1:])
-    node.update_s, node.link.clock_set_s, node.health.told_s = moments
+    node.update_s, node.link.clock_set_s, node.told_s = moments
     node.outbox.resume(held)
     # The network that worked last comes first.
     (node.settings["wifi"] or []).sort(key=lambda network: network["ssid"] != ssid)

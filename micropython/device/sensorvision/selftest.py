@@ -4,7 +4,8 @@ import asyncio
 
 from .clock import iso, now
 from .connection import Unreachable
-from .start import Unusable, make_node
+from .protocol import ValidationError
+from .start import make_node
 
 
 def run() -> None:
@@ -16,7 +17,7 @@ def run() -> None:
     """
     try:
         node = make_node()
-    except Unusable as err:
+    except ValidationError as err:
         _say("settings", err)
         return
     _say("settings", None, node.settings["url"])
@@ -35,7 +36,7 @@ async def _try(node):
     try:
         await link.up(False)
         if networks:
-            _say(step, None, f"{networks[0]['ssid']}, {link.rssi()} dBm")
+            _say(step, None, f"{networks[0]['ssid']}, {link.wlan.status('rssi')} dBm")
         step = "clock"
         if node.settings["ca_file"] or node.settings["mqtt"]:
             await link.up(True)

@@ -5,33 +5,32 @@ import gc
 import sys
 import time
 
+import machine
 from micropython import const
 
 from . import __version__
+from .protocol import ValidationError
 
 _SETTINGS_WAIT_S = const(30)
 _CRASH_WAIT_S = const(3)
 
-# See health.py.
+# See `node.Node`.
 _MEMORY = const(4)
+_STUCK = const(5)
 _CRASH = const(6)
-
-
-class Unusable(Exception):
-    """The settings can't be used yet; the message says why."""
 
 
 def run() -> None:
     """Run the node until someone interrupts it; reset the board where it can't go on."""
     firmware = sys.implementation
-    version = "{}.{}.{}".format(*firmware.version[:3])
+    version = "{}.{}.{}".format(*firmware.version)
     print(f"sensorvision {__version__} on {firmware.name} {version}, {firmware._machine}")
     node = None
     while True:
         try:
             node = make_node()
             asyncio.run(node.run())
-        except Unusable as err:
+        except ValidationError as err:
             print("settings:", err)
             time.sleep(_SETTINGS_WAIT_S)
         except KeyboardInterrupt:
@@ -40,7 +39,13 @@ def run() -> None:
             raise
         except Exception as err:
             sys.print_exception(err)
-            _restart(node, err)
+            try:
+                _remember(err)
+                if node:
+                    node.outbox.flush()
+            finally:
+                time.sleep(_CRASH_WAIT_S)
+                machine.reset()
 
 
 def load_settings(path: str = "/settings.json") -> dict:
@@ -50,19 +55,16 @@ def load_settings(path: str = "/settings.json") -> dict:
         path: of the settings file.
 
     Raises:
-        Unusable: they are missing or wrong.
+        ValidationError: they are missing or wrong.
     """
-    from .settings import SettingsError, load
-
     try:
+        from .settings import load
+
         return load(path)
-    except SettingsError as err:
-        raise Unusable(str(err)) from None
     finally:
-        for name in ("settings", "options"):
-            # Where it was imported, a module is held by its package too.
-            if sys.modules.pop("sensorvision." + name, None):
-                delattr(sys.modules["sensorvision"], name)
+        # Where it was imported, a module is held by its package too.
+        if sys.modules.pop("sensorvision.settings", None):
+            del sys.modules["sensorvision"].settings
         gc.collect()
 
 
@@ -70,7 +72,7 @@ def make_node():
     """Return a `node.Node` of the board's settings.
 
     Raises:
-        Unusable: they, or the certificate that they name, are missing or wrong.
+        ValidationError: they, or the certificate that they name, are missing or wrong.
     """
     settings = load_settings()
     path = settings["ca_file"]
@@ -87,18 +89,36 @@ def make_node():
 
         return Node(settings, ca)
     except (OSError, ValueError):
-        raise Unusable(f"ca_file {path} {problem}. Flash it again") from None
+        raise ValidationError("ca_file", path, problem, "Flash it again") from None
 
 
-def _restart(node, err):
-    from machine import reset
+def kept(*content: bytes) -> bytes:
+    """Return what outlasts a reset: the last error's number, and what `power` has added.
 
+    Args:
+        content: is kept from now on, if it is given.
+    """
+    # ESP32's clock has a memory; other boards write a file.
+    memory = getattr(machine.RTC(), "memory", None)
+    found = None
     try:
-        from .health import remember
+        if memory:
+            found = memory(*content)
+        else:
+            with open("/last_error", "wb" if content else "rb") as file:
+                found = file.write(*content) if content else file.read()
+    except OSError:
+        pass
+    return found or b"\0"
 
-        remember(_MEMORY if isinstance(err, MemoryError) else getattr(err, "error", _CRASH))
-        if node:
-            node.outbox.flush()
-    finally:
-        time.sleep(_CRASH_WAIT_S)
-        reset()
+
+def _remember(err):
+    error = _CRASH
+    if isinstance(err, MemoryError):
+        error = _MEMORY
+    elif isinstance(err, RuntimeError):
+        error = _STUCK
+    before = kept()
+    # A board that crashes again and again must not wear its flash out.
+    if error > before[0]:
+        kept(bytes((error,)) + before[1:])
