@@ -1,12 +1,15 @@
 """Measure what the port costs on a board."""
 
 import asyncio
+from collections.abc import Mapping
 import json
 from pathlib import Path
+import subprocess
 import sys
 import tempfile
 
-from micropython.manifest import device_files
+from micropython.manifest import ROOT, device_files
+from micropython.measure import Client
 from micropython.provision.build import cross_compile
 
 MEASURED_MODULES = {
@@ -20,7 +23,7 @@ MEASURED_MODULES = {
         "sensorvision/settings.py",
         "sensorvision/url.py",
     ),
-    "everything": tuple(device_files()),
+    "all_files": tuple(device_files()),
 }
 """What is weighed together, by the name of its budget."""
 
@@ -57,6 +60,84 @@ asyncio.run(main())
 """
 
 _HEAP_STEP_BYTES = 256
+
+READING = "{'temperature': 25.08, 'pressure': 1006.53, 'humidity': 41.2}"
+"""What is sent over HTTP, as MicroPython source."""
+
+TOPIC = "indcloud/devices/dev-a/telemetry"
+MESSAGE = (
+    b'{"deviceId":"dev-a","apiToken":"11111111-1111-4111-8111-111111111111",'
+    b'"timestamp":"2026-11-28T18:22:03Z","variables":{"temperature":25.08,'
+    b'"pressure":1006.53,"humidity":41.2}}'
+)
+"""What is published, and where."""
+
+
+def http_client(folder: Path, url: str, token: str, ca: bytes | None = None) -> Client:
+    """Return the port's client over HTTP, whose bytecode is in a folder."""
+    return Client(
+        folder,
+        imports="from sensorvision.http import HttpClient\n"
+        "from sensorvision.protocol import ingest_request",
+        connect=f"client = HttpClient({url!r}, {ca!r}, 20)",
+        send=f"answer = await client.send(ingest_request('dev-a', {token!r}, {READING}))\n"
+        "if answer.kind != 'delivered':\n    raise OSError(answer.message)",
+        close="client.close()",
+        is_async=True,
+    )
+
+
+def mqtt_client(folder: Path, url: str) -> Client:
+    """Return the port's client over MQTT, whose bytecode is in a folder."""
+    return Client(
+        folder,
+        imports="from sensorvision.mqtt import MqttClient",
+        connect=f"client = MqttClient({url!r}, None, 20, 'dev-a')",
+        send=f"await client.publish({TOPIC!r}, {MESSAGE!r})",
+        close="client.close()",
+        is_async=True,
+    )
+
+
+def requests_client(folder: Path, url: str, token: str) -> Client:
+    """Return `requests` as MicroPython's firmware has it, used as its readme says."""
+    return Client(
+        folder,
+        imports="import requests",
+        connect=f"headers = {{'X-API-Key': {token!r}}}",
+        send=f"answer = requests.post({url + '/api/v1/ingest/dev-a'!r}, json={READING}, "
+        "headers=headers)\nif not answer.json()['success']:\n    raise OSError\n"
+        "answer.close()",
+    )
+
+
+def raised(
+    now: Mapping[str, Mapping[str, int]], before: Mapping[str, Mapping[str, int]]
+) -> list[str]:
+    """Return which budgets are larger than they were."""
+    return [
+        f"{group}.{name}"
+        for group, budgets in now.items()
+        for name, budget in budgets.items()
+        if budget > before.get(group, {}).get(name, budget)
+    ]
+
+
+def earlier_budgets() -> list[dict[str, dict[str, int]]]:
+    """Return the budgets of every commit in reach, none where there is no repository.
+
+    A shallow clone reaches the newest alone, which says what a working tree has raised.
+    """
+    path = "tests/board/budgets.json"
+    commits = _git("log", "--format=%H", "--diff-filter=AM", "--", path).split()
+    return [json.loads(_git("show", f"{commit}:{path}")) for commit in commits]
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout
 
 
 def compile_to(directory: Path) -> dict[str, int]:

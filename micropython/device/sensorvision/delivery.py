@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from .clock import set_from_date
+from .clock import is_set, set_from_date
 from .protocol import (
     DELIVERED,
     SIGN_IN,
@@ -42,8 +42,9 @@ class Delivery(Sender):
         # Certificates are only valid between two dates.
         await self._reach(bool(self._settings["ca_file"]))
         answer = await self._client.send(request)
-        # For a board whose network has no time server.
-        set_from_date(self._client.date or "")
+        if not is_set():
+            # For a board whose network has no time server.
+            set_from_date(self._client.get("date") or "")
         kind = answer.kind
         if kind == DELIVERED:
             self._suspicions = 0

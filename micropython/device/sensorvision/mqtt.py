@@ -92,19 +92,13 @@ class MqttClient(Connection):
             Refused: the broker does not want this board.
             Unreachable: it did not acknowledge the message in time; it may have it.
         """
-        await self._in_time(self._publish(topic, payload))
-
-    async def _publish(self, topic, payload):
-        message, acknowledgement = self._message(_PUBLISH, topic, payload)
-        await self._ask(message)
-        await self._wait_for(acknowledgement)
-        self._is_keeping = True
+        message = self._message(_PUBLISH, topic, payload)
+        self._awaited = _PUBACK, message[1]
+        await self._exchange(message[0])
 
     async def _open(self):
         await super()._open()
-        await self._write(self._hello)
-        self._step = "signing in"
-        kind, answer = await self._read()
+        kind, answer = await self._read(self._hello)
         if kind != _CONNACK or len(answer) != 2:
             raise ValueError("this is no MQTT")
         # Whether the broker knows an older session, in the first byte, is all the same.
@@ -114,32 +108,44 @@ class MqttClient(Connection):
         if code:
             raise ValueError(f"the broker is unavailable ({code})")
         if self._status:
-            message, acknowledgement = self._message(_PUBLISH_RETAINED, self._status, b"online")
-            await self._write(message)
-            await self._wait_for(acknowledgement)
+            message, id_ = self._message(_PUBLISH_RETAINED, self._status, b"online")
+            while await self._read(message) != (_PUBACK, id_):
+                message = b""
 
     def _message(self, kind, topic, payload):
         # Section 2.3.1: 0 is no packet identifier.
         self._id = self._id % 65535 + 1
         id_ = self._id.to_bytes(2, "big")
-        return _packet(kind, _text(topic), id_, payload), (_PUBACK, id_)
+        return _packet(kind, _text(topic), id_, payload), id_
 
-    async def _wait_for(self, acknowledgement):
+    def _parse(self):
         # Whatever else a broker sends, nobody here has asked for it.
-        while await self._read() != acknowledgement:
-            pass
+        while packet := self._take():
+            if packet == self._awaited:
+                self._is_keeping = True
+                return True
+        return None
 
-    async def _read(self):
-        kind = (await self._take(1))[0]
+    async def _read(self, message):
+        while not (packet := self._take()):
+            await self._swap(message, "signing in")
+            message = b""
+        return packet
+
+    def _take(self):
+        data = self._received
         size = 0
-        for shift in (0, 7, 14, 21):
-            byte = (await self._take(1))[0]
-            size |= (byte & 127) << shift
-            if byte < 128:
-                break
-        if byte > 127 or size > _MAX_PACKET_BYTES:
-            raise ValueError("an endless packet")
-        return kind, await self._take(size)
+        for at in range(1, len(data)):
+            size |= (data[at] & 127) << 7 * at - 7
+            if at > 4 or size > _MAX_PACKET_BYTES:
+                raise ValueError("an endless packet")
+            if data[at] < 128:
+                end = at + 1 + size
+                if len(data) < end:
+                    break
+                self._received = data[end:]
+                return data[0], data[at + 1 : end]
+        return None
 
 
 def make_client(settings: dict, ca: bytes | None) -> MqttClient:

@@ -141,6 +141,8 @@ class Node:
             self.outbox.put(await source.read())
             if source.fault != fault:
                 self._note(_SENSOR if source.fault else 0)
+        # Whoever sleeps sends next, which may take longer.
+        del self.due["read"]
         gc.collect()
 
     async def send(self) -> int:

@@ -27,22 +27,25 @@ class _Download(HttpClient):
     async def fetch(self, name, most, sink=None):
         """Write a file's bytes, at most so many, into `sink` as they come; return it."""
         self._most = most
+        self._left = None
         self._sink = sink or io.BytesIO()
         await self.send(Request("GET", "/" + name, {}, b""))
         return self._sink
 
-    async def _body(self, status, headers):
-        left = int(headers.get("content-length", -1))
-        if status != 200 or not 0 <= left <= self._most:
-            # A redirect is not followed either: it could lead anywhere.
-            raise ValueError(f"status {status}, {left} bytes. Check update.url")
-        while left > 0:
-            if not self._received:
-                await self._receive()
-            left -= len(self._received)
-            self._sink.write(self._received)
-            self._received = b""
-        return b"", not left
+    def _body(self, status, at):
+        if self._left is None:
+            self._left = int(self.get("content-length") or -1)
+            if status != 200 or not 0 <= self._left <= self._most:
+                # A redirect is not followed either: it could lead anywhere.
+                raise ValueError(f"status {status}, {self._left} bytes. Check update.url")
+        data = self._received[at:]
+        self._received = self._received[:at]
+        self._sink.write(data)
+        self._left -= len(data)
+        if self._left > 0:
+            return None
+        self._is_over = self._is_over or self._left < 0
+        return b""
 
 
 async def stage(options: dict, ca: bytes | None, link) -> bool:
