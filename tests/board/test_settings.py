@@ -54,7 +54,7 @@ _REFUSED = {
     ),
     "https without an authority": (
         changed(url="https://sensorvision.example"),
-        "ca_file None is missing. TLS needs the authority's certificate in DER form",
+        "ca_file None is missing. TLS needs the authority's certificate",
     ),
     "malformed token": (
         changed(token="secret-token"),
@@ -125,7 +125,7 @@ _REFUSED = {
         changed(wifi={"ssid": "home", "address": "192.168.1.256"}),
         (
             "wifi[0] ['192.168.1.256', '', '', ''] is no fixed address. Write address, netmask, "
-            "gateway and dns, all like 192.168.1.77"
+            "gateway and dns, each like 192.168.1.77"
         ),
     ),
     "static address without its gateway": (
@@ -134,14 +134,14 @@ _REFUSED = {
         ),
         (
             "wifi[0] ['10.0.0.9', '255.0.0.0', '', ''] is no fixed address. Write address, "
-            "netmask, gateway and dns, all like 192.168.1.77"
+            "netmask, gateway and dns, each like 192.168.1.77"
         ),
     ),
     "gateway without an address": (
         changed(wifi={"ssid": "home", "gateway": "10.0.0.1"}),
         (
             "wifi[0] ['', '', '10.0.0.1', ''] is no fixed address. Write address, netmask, "
-            "gateway and dns, all like 192.168.1.77"
+            "gateway and dns, each like 192.168.1.77"
         ),
     ),
     "strange sleep": (
@@ -177,7 +177,7 @@ _REFUSED = {
     ),
     "update by https without an authority": (
         changed(update={"url": "https://host"}),
-        "ca_file None is missing. TLS needs the authority's certificate in DER form",
+        "ca_file None is missing. TLS needs the authority's certificate",
     ),
     "update key of another kind": (
         changed(update={"url": "http://host", "key": 12345}),

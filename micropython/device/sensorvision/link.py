@@ -30,12 +30,13 @@ class Link:
         is_joined: whether the network was there when it was looked at last.
         longest_ms: how long `up` takes at most.
         is_trusted: whether something has reached the server since that was asked last.
+        turn: whose turn among the networks it is, counted on and on.
         wlan: the radio, None where the board has a cable.
     """
 
     is_joined = True
     is_trusted = False
-    clock_set_s = _failures = 0
+    clock_set_s = turn = _failures = 0
     wlan = None
 
     def __init__(self, settings: dict):
@@ -87,16 +88,16 @@ class Link:
 
     async def _join_any(self):
         failed = ""
-        for chosen in self._networks:
+        for _ in self._networks:
+            # The one that worked last comes first.
+            chosen = self._networks[self.turn % len(self._networks)]
             ssid = chosen["ssid"]
             if await self._join(chosen):
-                # The one that worked last comes first.
-                self._networks.remove(chosen)
-                self._networks.insert(0, chosen)
                 print(f"wifi: in {ssid} as {self.wlan.ifconfig()[0]}")
                 self.is_joined = True
                 return
             failed += f"{ssid} (status {self.wlan.status()}) "
+            self.turn += 1
         self.wlan.active(False)
         raise Unreachable(f"wifi {failed}can't be joined. Check ssid, password and range")
 

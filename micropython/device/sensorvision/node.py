@@ -12,7 +12,6 @@ from . import clock
 from .link import Link
 from .sending import make
 from .sensors import SensorError, find
-from .start import kept
 
 _WATCH_MS = const(1000)
 # After so long without a sign of life a loop is stuck, and the board is reset. What blocks
@@ -30,6 +29,9 @@ _DARK_MS = const(1500)
 _SENSOR = const(1)
 _WIFI = const(2)
 _SERVER = const(3)
+_MEMORY = const(4)
+_STUCK = const(5)
+_CRASH = const(6)
 _WATCHDOG = const(7)
 
 _WOKEN = const(4)
@@ -52,6 +54,7 @@ class Node:
 
     Attributes:
         settings: the same.
+        cause: of the last reset.
         client: what talks to the server.
         due: until when each loop shows a sign of life, or it is stuck.
         error: the gravest since the server was told last, 0 for none.
@@ -62,7 +65,7 @@ class Node:
         update_s: when a newer version is looked for, on the board's clock.
     """
 
-    update_s = _shortages = _trouble = 0
+    update_s = _shortages = _sick = _trouble = 0
     _update = _watchdog = None
     # In the place of a light's pin: takes a level and does nothing.
     _light = bool
@@ -88,12 +91,12 @@ class Node:
         self._success_ms = time.ticks_ms()
         self._is_filled = asyncio.Event()
         self.told_s = self._start_s = clock.stamp()
-        self._cause = machine.reset_cause()
+        self.cause = machine.reset_cause()
         self.error = kept()[0]
-        if self._cause == machine.WDT_RESET and not self.error:
+        if self.cause == machine.WDT_RESET and not self.error:
             self.error = _WATCHDOG
         # The end of a sleep is nothing new.
-        self._has_news = self._cause != _WOKEN or self.error
+        self._has_news = self.cause != _WOKEN or self.error
 
     async def run(self) -> None:
         """Run the loops and the watch over them; returns only by an exception.
@@ -135,12 +138,15 @@ class Node:
 
     async def read(self) -> None:
         """Read each sensor once, into the outbox."""
+        self._sick = 0
         for source in self.sources:
             self._promise("read", _LONGEST_SENSOR_MS)
             fault = source.fault
             self.outbox.put(await source.read())
+            if source.fault:
+                self._sick = _SENSOR
             if source.fault != fault:
-                self._note(_SENSOR if source.fault else 0)
+                self._note(self._sick)
         # Whoever sleeps sends next, which may take longer.
         del self.due["read"]
         gc.collect()
@@ -169,7 +175,7 @@ class Node:
         if link.is_trusted:
             self._success_ms = now_ms
             self._shortages = 0
-            self._trouble = int(any(source.fault for source in self.sources))
+            self._trouble = self._sick
             self._tell()
             if self._update:
                 self._update.confirm()
@@ -251,7 +257,7 @@ class Node:
             self.outbox.put(
                 {
                     "uptime_s": now_s - self._start_s,
-                    "reset_cause": self._cause,
+                    "reset_cause": self.cause,
                     "last_error": self.error,
                     "dropped": self.outbox.dropped,
                     "superseded": self.outbox.superseded,
@@ -294,3 +300,36 @@ class Source:
             self.fault = fault
             print(f"sensor {self.name}: {fault or 'answers again'}")
         return readings
+
+
+def kept(*content: bytes) -> bytes:
+    """Return what outlasts a reset: the last error's number, and what `power` has added.
+
+    Args:
+        content: is kept from now on, if it is given.
+    """
+    # ESP32's clock has a memory; other boards write a file.
+    memory = getattr(machine.RTC(), "memory", None)
+    found = None
+    try:
+        if memory:
+            found = memory(*content)
+        else:
+            with open("/last_error", "wb" if content else "rb") as file:
+                found = file.write(*content) if content else file.read()
+    except OSError:
+        pass
+    return found or b"\0"
+
+
+def remember(err: Exception) -> None:
+    """Keep the number of an error over the reset that is about to come."""
+    error = _CRASH
+    if isinstance(err, MemoryError):
+        error = _MEMORY
+    elif isinstance(err, RuntimeError):
+        error = _STUCK
+    before = kept()
+    # A board that crashes again and again must not wear its flash out.
+    if error > before[0]:
+        kept(bytes((error,)) + before[1:])

@@ -110,7 +110,7 @@ def check(raw: object) -> dict:
     for part in (settings, settings["update"]):
         if part and split_url(part["url"])[0] and not settings["ca_file"]:
             raise ValidationError(
-                "ca_file", None, "is missing", "TLS needs the authority's certificate in DER form"
+                "ca_file", None, "is missing", "TLS needs the authority's certificate"
             )
     if settings["url"][0] != "m":
         settings["mqtt"] = None
@@ -137,14 +137,13 @@ def check(raw: object) -> dict:
         network["static"] = any(static) and static
         # Four addresses of four numbers.
         parts = ".".join(static).split(".")
-        if any(static) and (
-            len(parts) != 16 or not all(part.isdigit() and int(part) < 256 for part in parts)
-        ):
+        good = [part for part in parts if part.isdigit() and int(part) < 256]
+        if any(static) and (good != parts or len(good) != 16):
             raise ValidationError(
                 where,
                 static,
                 "is no fixed address",
-                "Write address, netmask, gateway and dns, all like 192.168.1.77",
+                "Write address, netmask, gateway and dns, each like 192.168.1.77",
             )
     settings["wifi"] = networks
     return settings
@@ -168,7 +167,7 @@ def take(prefix: str, raw: object, rules: dict) -> dict:
         _choose(where, key, sorted(rules))
     taken = {}
     for key, rule in rules.items():
-        kind, example, default = rule[:3]
+        kind, example, default, *bounds = rule
         value = raw.get(key, default)
         if kind is dict and value is not None:
             value = take(key + ".", value, example)
@@ -183,8 +182,8 @@ def take(prefix: str, raw: object, rules: dict) -> dict:
                 or (kind is list and set(map(type, value)) != {type(example[0])})
             ):
                 problem = "does not fit"
-            elif rule[3:] and not rule[3] <= value <= rule[4]:
-                problem = f"is not between {rule[3]} and {rule[4]}"
+            elif bounds and not bounds[0] <= value <= bounds[1]:
+                problem = "is not between {} and {}".format(*bounds)
             if problem:
                 shown = example if example == "***" else value
                 raise ValidationError(prefix + key, shown, problem, remedy)

@@ -5,7 +5,6 @@ import gc
 import sys
 import time
 
-import machine
 from micropython import const
 
 from . import __version__
@@ -14,17 +13,10 @@ from .protocol import ValidationError
 _SETTINGS_WAIT_S = const(30)
 _CRASH_WAIT_S = const(3)
 
-# See `node.Node`.
-_MEMORY = const(4)
-_STUCK = const(5)
-_CRASH = const(6)
-
 
 def run() -> None:
     """Run the node until someone interrupts it; reset the board where it can't go on."""
-    firmware = sys.implementation
-    version = "{}.{}.{}".format(*firmware.version)
-    print(f"sensorvision {__version__} on {firmware.name} {version}, {firmware._machine}")
+    print("sensorvision", __version__, "on", sys.implementation._machine, sys.version)
     node = None
     while True:
         try:
@@ -38,14 +30,18 @@ def run() -> None:
                 node.keep_awake()
             raise
         except Exception as err:
+            from machine import reset
+
             sys.print_exception(err)
             try:
-                _remember(err)
+                from .node import remember
+
+                remember(err)
                 if node:
                     node.outbox.flush()
             finally:
                 time.sleep(_CRASH_WAIT_S)
-                machine.reset()
+                reset()
 
 
 def load_settings(path: str = "/settings.json") -> dict:
@@ -90,35 +86,3 @@ def make_node():
         return Node(settings, ca)
     except (OSError, ValueError):
         raise ValidationError("ca_file", path, problem, "Flash it again") from None
-
-
-def kept(*content: bytes) -> bytes:
-    """Return what outlasts a reset: the last error's number, and what `power` has added.
-
-    Args:
-        content: is kept from now on, if it is given.
-    """
-    # ESP32's clock has a memory; other boards write a file.
-    memory = getattr(machine.RTC(), "memory", None)
-    found = None
-    try:
-        if memory:
-            found = memory(*content)
-        else:
-            with open("/last_error", "wb" if content else "rb") as file:
-                found = file.write(*content) if content else file.read()
-    except OSError:
-        pass
-    return found or b"\0"
-
-
-def _remember(err):
-    error = _CRASH
-    if isinstance(err, MemoryError):
-        error = _MEMORY
-    elif isinstance(err, RuntimeError):
-        error = _STUCK
-    before = kept()
-    # A board that crashes again and again must not wear its flash out.
-    if error > before[0]:
-        kept(bytes((error,)) + before[1:])
