@@ -124,8 +124,8 @@ _REFUSED = {
     "static address that is none": (
         changed(wifi={"ssid": "home", "address": "192.168.1.256"}),
         (
-            "wifi[0] ['192.168.1.256', '', '', ''] is no fixed address. Write address, netmask, "
-            "gateway and dns, each like 192.168.1.77"
+            "wifi[0] ['192.168.1.256', '', '', ''] does not fit. Write address, netmask, "
+            "gateway, dns all like 192.168.1.77"
         ),
     ),
     "static address without its gateway": (
@@ -133,15 +133,15 @@ _REFUSED = {
             wifi={"ssid": "home", "address": "10.0.0.9", "netmask": "255.0.0.0"},
         ),
         (
-            "wifi[0] ['10.0.0.9', '255.0.0.0', '', ''] is no fixed address. Write address, "
-            "netmask, gateway and dns, each like 192.168.1.77"
+            "wifi[0] ['10.0.0.9', '255.0.0.0', '', ''] does not fit. Write address, "
+            "netmask, gateway, dns all like 192.168.1.77"
         ),
     ),
     "gateway without an address": (
         changed(wifi={"ssid": "home", "gateway": "10.0.0.1"}),
         (
-            "wifi[0] ['', '', '10.0.0.1', ''] is no fixed address. Write address, netmask, "
-            "gateway and dns, each like 192.168.1.77"
+            "wifi[0] ['', '', '10.0.0.1', ''] does not fit. Write address, netmask, "
+            "gateway, dns all like 192.168.1.77"
         ),
     ),
     "strange sleep": (

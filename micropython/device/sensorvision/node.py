@@ -34,6 +34,8 @@ _STUCK = const(5)
 _CRASH = const(6)
 _WATCHDOG = const(7)
 
+# See `Node`.
+_BITTEN = const(3)
 _WOKEN = const(4)
 
 
@@ -93,7 +95,7 @@ class Node:
         self.told_s = self._start_s = clock.stamp()
         self.cause = machine.reset_cause()
         self.error = kept()[0]
-        if self.cause == machine.WDT_RESET and not self.error:
+        if self.cause == _BITTEN and not self.error:
             self.error = _WATCHDOG
         # The end of a sleep is nothing new.
         self._has_news = self.cause != _WOKEN or self.error
@@ -171,9 +173,8 @@ class Node:
             wait_ms = _WATCH_MS
         self._light(0)
         gc.collect()
-        now_ms = time.ticks_ms()
         if link.is_trusted:
-            self._success_ms = now_ms
+            self._success_ms = time.ticks_ms()
             self._shortages = 0
             self._trouble = self._sick
             self._tell()
@@ -192,7 +193,7 @@ class Node:
             self._note(self._trouble)
             # What waits in memory alone, with its time, must not be lost by this.
             is_kept = settings["store"] or not settings["mqtt"]
-            if is_kept and time.ticks_diff(now_ms, self._success_ms) > _HOPELESS_MS:
+            if is_kept and time.ticks_diff(time.ticks_ms(), self._success_ms) > _HOPELESS_MS:
                 raise RuntimeError("nothing was delivered for an hour")
         return wait_ms
 

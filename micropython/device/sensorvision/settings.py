@@ -6,22 +6,20 @@ from .protocol import ValidationError, check_device_id, check_token
 from .sensors import TYPES, find
 from .url import split_url
 
-_ADDRESS = (str, "192.168.1.77", "")
+_STATIC = ("address", "netmask", "gateway", "dns")
 _NETWORK = {
     "ssid": (str, "home", ...),
     "password": (str, "***", ""),
     "country": (str, "DE", None),
-    "address": _ADDRESS,
-    "netmask": _ADDRESS,
-    "gateway": _ADDRESS,
-    "dns": _ADDRESS,
 }
+for key in _STATIC:
+    _NETWORK[key] = (str, "192.168.1.77", "")
 # Each key's type, an example, its default, and for numbers the smallest and the largest. A
 # default of `...` stands for none, `***` for an example of a secret; an object has rules.
 _NODE = {
     "url": (str, "https://sensorvision.example", ...),
     "token": (str, "***", ...),
-    "device_id": (str, "greenhouse", ...),
+    "device_id": (str, "board", ...),
     "sensors": (list, [{"type": "bme280"}], ...),
     "ca_file": (str, "/ca.der", None),
     "interval_s": (int, 60, 60, 1, 86400),
@@ -121,7 +119,7 @@ def check(raw: object) -> dict:
         prefix = f"sensors[{number}]."
         type_ = sensors[number].get("type")
         _choose(prefix + "type", type_, TYPES)
-        rules = dict(find(type_).OPTIONS, type=(str, "", ""), name=(str, "outdoor", ""))
+        rules = dict(find(type_).OPTIONS, type=(str, "", ""), name=(str, "home", ""))
         sensor = sensors[number] = take(prefix, sensors[number], rules)
         name = sensor["name"]
         if name in names:
@@ -131,20 +129,17 @@ def check(raw: object) -> dict:
     if not isinstance(networks, list):
         networks = [networks]
     for number in range(len(networks)):
-        where = f"wifi[{number}]"
-        network = networks[number] = take(where + ".", networks[number], _NETWORK)
-        static = [network.pop(key) for key in ("address", "netmask", "gateway", "dns")]
+        prefix = f"wifi[{number}]."
+        network = networks[number] = take(prefix, networks[number], _NETWORK)
+        static = [network.pop(key) for key in _STATIC]
         network["static"] = any(static) and static
         # Four addresses of four numbers.
         parts = ".".join(static).split(".")
         good = [part for part in parts if part.isdigit() and int(part) < 256]
         if any(static) and (good != parts or len(good) != 16):
-            raise ValidationError(
-                where,
-                static,
-                "is no fixed address",
-                "Write address, netmask, gateway and dns, each like 192.168.1.77",
-            )
+            known = ", ".join(_STATIC)
+            remedy = f"Write {known} all like 192.168.1.77"
+            raise ValidationError(prefix[:-1], static, "does not fit", remedy)
     settings["wifi"] = networks
     return settings
 
