@@ -20,6 +20,7 @@ _REBOOT_DEADLINE_S = 10.0
 _READER_DEADLINE_S = 2.0
 _UF2_BLOCK_BYTES = 512
 
+
 _INTERRUPT = b"\x03"
 _ENTER_RAW_REPL = b"\x01"
 _RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n"
@@ -179,10 +180,10 @@ class Terminal:
         if code == process.EXIT_BOOTLOADER and self._drive:
             self._take_firmware(self._drive)
             code = process.EXIT_RESET
-        if code in (process.EXIT_RESET, -signal.SIGKILL):
+        cause = process.WATCHDOG if code == -signal.SIGKILL else process.cause_of(code)
+        if cause:
             self._is_raw = False
             self._watchdog.reset()
-            cause = process.WATCHDOG if code < 0 else process.HARD_RESET
             self._child, self._console = self._start(cause)
             return
         self._print(_SOFT_REBOOT)

@@ -42,6 +42,60 @@ class SoftI2C:
     def writeto_mem(self, address, register, content): pass
 """
 
+# What a whole node asks of a board besides, by module.
+_FIRMWARE = {
+    "machine": _MACHINE
+    + """
+PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET = 1, 2, 3, 4
+class RTC:
+    def datetime(self, date): pass
+class WDT:
+    def __init__(self, timeout): pass
+    def feed(self): pass
+def reset_cause(): return PWRON_RESET
+def unique_id(): return b"unique"
+def reset(): raise SystemExit
+""",
+    "network": """
+STA_IF = 0
+class WLAN:
+    def __init__(self, interface): self._on = False
+    def active(self, on=None):
+        if on is None: return self._on
+        self._on = on
+    def config(self, **options): pass
+    def connect(self, ssid, password): pass
+    def isconnected(self): return self._on
+    def ifconfig(self): return ("192.168.1.2",)
+    def status(self, what=None): return -50
+""",
+    # A board's clock has whole seconds.
+    "time": """
+from utime import *
+import utime
+def time(): return int(utime.time())
+""",
+    "ntptime": """
+import time as clock
+def time(): return clock.time()
+""",
+    "program": """
+import os
+import sys
+import vfs
+import machine, network, ntptime, time
+host = vfs.VfsPosix(os.getcwd() + "/flash")
+vfs.umount("/")
+vfs.mount(host, "/")
+os.chdir("/")
+sys.path[:] = ["", ".frozen"]
+import sensorvision.delivery, sensorvision.http
+import sensorvision.mqtt, sensorvision.publishing
+from sensorvision.start import run
+run()
+""",
+}
+
 _SEND = """
 import asyncio
 from sensorvision.start import load_settings
@@ -60,6 +114,9 @@ asyncio.run(main())
 """
 
 _HEAP_STEP_BYTES = 256
+_NODE_DEADLINE_S = 30
+# Enough for the store to be written twice, and for a file of it to be read.
+_NODE_DELIVERIES = 5
 
 READING = "{'temperature': 25.08, 'pressure': 1006.53, 'humidity': 41.2}"
 """What is sent over HTTP, as MicroPython source."""
@@ -179,6 +236,45 @@ async def smallest_heap_bytes(url: str, token: str) -> int:
             else:
                 low = middle
         return high * _HEAP_STEP_BYTES
+
+
+async def node_delivers(directory: Path, settings: str, heap_bytes: int) -> bool:
+    """Tell whether a whole node, with both transports loaded, delivers some readings.
+
+    Args:
+        directory: an empty one, for its flash and its firmware.
+        settings: as JSON text.
+        heap_bytes: all the memory it has.
+    """
+    flash = directory / "flash"
+    await asyncio.to_thread(compile_to, flash)
+    (flash / "settings.json").write_text(settings, encoding="utf-8")
+    for name, source in _FIRMWARE.items():
+        path = directory / f"{name}.py"
+        path.write_text(source, encoding="utf-8")
+        await asyncio.to_thread(_compile_in_place, path)
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("micropython"),
+        *("-X", f"heapsize={heap_bytes}", "-m", "program"),
+        cwd=directory,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout
+    delivered = 0
+    try:
+        async with asyncio.timeout(_NODE_DEADLINE_S):
+            while delivered < _NODE_DELIVERIES and (
+                line := await process.stdout.readline()
+            ):
+                delivered += line.startswith(b"delivered ")
+    except TimeoutError:
+        return False
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+    return delivered == _NODE_DELIVERIES
 
 
 def _compile_in_place(source: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pty
 import sys
 from typing import Any
+import zipfile
 
 import pytest
 from serial.tools.list_ports_common import (  # type: ignore[import-untyped]
@@ -22,6 +23,7 @@ from micropython.provision.settings import (
     combine,
     parse_assignment,
 )
+from micropython.simulator import write_world
 from sandbox import Sandbox
 
 from .conftest import TOKEN, Plug, healthy_world, node_settings
@@ -81,11 +83,48 @@ async def test_release_is_written_for_boards_to_fetch(tmp_path: Path) -> None:
     assert (tmp_path / "web" / "manifest.sig").is_file()
 
 
+async def test_zip_is_written_to_unpack_onto_a_board(tmp_path: Path) -> None:
+    archive = tmp_path / "board.zip"
+    ended = await command(
+        "micropython.provision", "board", "update", f"--zip={archive}"
+    )
+    assert ended.code == Exit.DONE, ended.output
+    assert f"is in {archive}." in ended.output
+    with zipfile.ZipFile(archive) as unpacked:
+        assert {"main.py", "sensorvision/node.mpy"} < set(unpacked.namelist())
+
+
+async def test_zip_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    archive = tmp_path / "nowhere" / "board.zip"
+    ended = await command(
+        "micropython.provision", "board", "update", f"--zip={archive}"
+    )
+    assert ended.code == Exit.SETTINGS
+    assert f"{archive} can't be used: No such file" in ended.output
+
+
 async def test_key_that_is_not_there_is_told(tmp_path: Path) -> None:
     given = [f"--release={tmp_path / 'web'}", f"--key-file={tmp_path / 'key'}"]
     ended = await command("micropython.provision", "board", "update", *given)
     assert ended.code == Exit.SETTINGS
     assert f"{tmp_path / 'key'} can't be used: No such file" in ended.output
+
+
+async def test_board_tests_itself_and_names_what_fails(
+    plug: Plug, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    port = await plug()
+    first = await flash(port, *options(sandbox))
+    assert first.code == Exit.DONE, first.output
+    assert "The board tests itself:" in first.output
+    assert "    ok     delivery" in first.output
+    good = await board("test", port)
+    assert good.code == Exit.DONE, good.output
+    assert "    ok     sensor bme280" in good.output
+    write_world(tmp_path / "world.json", {**healthy_world(), "i2c": []})
+    bad = await board("test", port)
+    assert bad.code == Exit.NOT_DELIVERED
+    assert "    FAILED sensor bme280: no answer at I2C address" in bad.output
 
 
 async def test_board_that_is_away_is_waited_for(

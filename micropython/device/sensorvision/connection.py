@@ -10,7 +10,8 @@ from micropython import const
 
 from .url import split_url
 
-_CHUNK_BYTES = const(256)
+# A whole answer: in pieces it would be copied together.
+_CHUNK_BYTES = const(512)
 _MOST_BYTES = const(8192)
 
 

@@ -62,6 +62,7 @@ class Node:
         error: the gravest since the server was told last, 0 for none.
         link: what keeps it in its network.
         outbox: what waits for the server.
+        sender: what brings it there.
         sources: its sensors.
         told_s: when the server was told of the board itself last, a stamp of the clock.
         update_s: when a newer version is looked for, on the board's clock.
@@ -89,7 +90,7 @@ class Node:
 
             self.outbox = Outbox(max_age_s, _MOST_IN_MEMORY)
         self.sources = [Source(options) for options in settings["sensors"]]
-        self._sender = sender(settings, self.outbox, self.client, self.link)
+        self.sender = sender(settings, self.outbox, self.client, self.link)
         self._success_ms = time.ticks_ms()
         self._is_filled = asyncio.Event()
         self.told_s = self._start_s = clock.stamp()
@@ -165,7 +166,7 @@ class Node:
         self._light(1)
         link.is_trusted = False
         try:
-            wait_ms = await self._sender.send()
+            wait_ms = await self.sender.send()
         except MemoryError:
             self._shortages += 1
             if self._shortages == _MOST_SHORTAGES:

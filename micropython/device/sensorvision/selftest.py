@@ -40,7 +40,7 @@ async def _try():
         problem = "no sensor has measured anything"
         if node.outbox.has_any():
             await node.send()
-            problem = None if link.is_trusted else "the line before says why"
+            problem = None if link.is_trusted else node.sender.why
         _say("delivery", problem, "the server has it")
         node.client.close()
     except (ValidationError, Unreachable) as err:
