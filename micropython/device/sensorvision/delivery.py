@@ -3,22 +3,10 @@
 from micropython import const
 
 from .clock import set_from_date
-from .protocol import (
-    DELIVERED,
-    SIGN_IN,
-    TRY_LATER,
-    WRONG_DEVICE,
-    ValidationError,
-    ingest_request,
-)
+from .protocol import DELIVERED, TRY_LATER, WRONG_PAYLOAD, ValidationError, ingest_request
 from .sending import Sender
 
 _SUSPECT_TRIES = const(3)
-
-_REMEDIES = {
-    SIGN_IN: "Put the device's token into the settings again",
-    WRONG_DEVICE: "Check url and device_id in the settings",
-}
 
 
 class Delivery(Sender):
@@ -51,13 +39,13 @@ class Delivery(Sender):
             self._delivered(variables)
             return 0
         said = f"the server said {answer.message} ({answer.status})"
-        if kind in _REMEDIES:
-            return self._refused(f"{said}. {_REMEDIES[kind]}")
         if kind == TRY_LATER:
             self._suspicions = self._suspicions + 1 if answer.suspect else 0
             if self._suspicions < _SUSPECT_TRIES:
                 return self._later(said, answer.retry_after_s)
             self._suspicions = 0
+        elif kind != WRONG_PAYLOAD:
+            return self._refused(said + ". Check url, device_id and token in the settings")
         return self._drop(batch, answer.message)
 
     def _drop(self, batch, why):

@@ -22,10 +22,9 @@ def make(settings: dict, ca: bytes | None) -> tuple:
         ValueError: the certificate is none.
     """
     if settings["url"][0] == "m":
-        from .mqtt import make_client
-        from .publishing import Publishing
+        from .mqtt import MqttClient, Publishing
 
-        return make_client(settings, ca), Publishing
+        return MqttClient(settings, ca), Publishing
     from .delivery import Delivery
     from .http import HttpClient
 
