@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from . import choose
+from . import board, choose
 
 # Each describes its command line and runs.
-_BENCHES = {"choose": choose}
+_BENCHES = {"board": board, "choose": choose}
 
 
 def main() -> int:

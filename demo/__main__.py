@@ -18,7 +18,7 @@ from rich.table import Table
 from micropython.simulator import SimulatedBoard
 
 from .arrivals import arrivals
-from .board import DEVICE_ID, simulated_board
+from .board import ADDRESSES, simulated_board
 from .check import Address, Verdict, judge
 from .home_assistant import (
     PASSWORD,
@@ -123,7 +123,7 @@ async def _verdict(
     return judge(
         states,
         await _addresses(house, entry_id),
-        DEVICE_ID,
+        ADDRESSES,
         arrivals(sensorvision.database),
     )
 

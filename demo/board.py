@@ -14,6 +14,10 @@ from micropython.simulator import (
 from .server import Server
 
 DEVICE_ID = "demo-board"
+ADDRESSES = [
+    (DEVICE_ID, variable) for variable in ("temperature", "humidity", "pressure")
+]
+"""Where what the sensor measures goes on the server; the board tells of itself beside."""
 
 _INTERVAL_S = 2
 

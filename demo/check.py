@@ -1,6 +1,6 @@
 """Judge what the demo has delivered."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -20,8 +20,8 @@ class Verdict:
     Attributes:
         entities: how many were chosen.
         delivered: how many of them have arrived often enough.
-        board_readings: how many numbers of the board have arrived, 0 unless each of its
-            variables has often enough.
+        board_readings: how many numbers of the board's sensor have arrived, 0 unless each
+            of its variables has often enough.
         mismatches: the entities whose last state is not the last value stored.
     """
 
@@ -53,7 +53,7 @@ class Verdict:
 def judge(
     states: Mapping[str, str],
     addresses: Mapping[str, Address],
-    board_device_id: str,
+    board: Collection[Address],
     arrived: Mapping[Address, Arrived],
 ) -> Verdict:
     """Compare states with what is stored.
@@ -61,7 +61,7 @@ def judge(
     Args:
         states: state by id of the entities that were chosen.
         addresses: where each entity's numbers go.
-        board_device_id: the board's device.
+        board: where the numbers of the board's sensor go.
         arrived: what is stored.
     """
     of_entities = {
@@ -69,9 +69,7 @@ def judge(
         for entity_id in states
     }
     of_board = [
-        what.count
-        for (device_id, _), what in arrived.items()
-        if device_id == board_device_id
+        arrived[address].count if address in arrived else 0 for address in board
     ]
     return Verdict(
         entities=len(states),

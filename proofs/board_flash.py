@@ -284,10 +284,12 @@ class Bench:
             *(sys.executable, "-m", "mpremote"),
             *("connect", str(self._port.resolve()), "resume", *command),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
-        if await process.wait():
-            raise StartError(f"mpremote {command[0]} has failed.")
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise StartError(f"mpremote {command[0]} has failed: {output.decode()}")
 
     @asynccontextmanager
     async def flashing(
@@ -420,7 +422,12 @@ async def _cut(bench: Bench, fault: str, findings: Findings) -> bool:
         await flashing.wait_for(part)
         await asyncio.sleep(delay_s)
         if not flashing.is_running:
-            return False
+            code = await flashing.end()
+            if code != Exit.DONE:
+                findings.flaws.append(
+                    f"Before '{fault}' the flash ended with {code}: {flashing.output}"
+                )
+            return code != Exit.DONE
         if fault.startswith(UNPLUGGED):
             await bench.unplug()
             code = await flashing.end()

@@ -78,6 +78,11 @@ class Mosquitto:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
+    def thaw(self) -> None:
+        """Let it go on where it fell silent."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     async def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is None:

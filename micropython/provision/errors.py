@@ -27,3 +27,7 @@ class ProvisionError(Exception):
     def __init__(self, code: Exit, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class MemoryFullError(ProvisionError):
+    """The board has no memory left for what it was asked to do."""

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 import time
 
-from micropython.provision.errors import Exit, ProvisionError
+from micropython.provision.errors import Exit, MemoryFullError, ProvisionError
 from micropython.provision.mpremote import Board
 
 MIN_VERSION = (1, 23)
 
 _RETRY_S = 0.2
 _PROBE_TIMEOUT_S = 3
+_RESTART_TIMEOUT_S = 20
 
 _IDENTITY = """
 import sys, json
@@ -104,9 +105,13 @@ def survey(board: Board) -> Survey:
     Raises:
         ProvisionError: it does not answer.
     """
-    name, version, mpy, machine, free_bytes, block_bytes, files, settings = board.ask(
-        _SURVEY
-    )
+    try:
+        found = board.ask(_SURVEY)
+    except MemoryFullError:
+        # A command that was killed has left something there.
+        restart(board)
+        found = board.ask(_SURVEY)
+    name, version, mpy, machine, free_bytes, block_bytes, files, settings = found
     return Survey(
         name,
         tuple(version),
@@ -144,6 +149,22 @@ def wait_for(board: Board, timeout_s: float) -> Survey:
     Raises:
         ProvisionError: it did not in time.
     """
+    _wait_for_answer(board, timeout_s)
+    return survey(board)
+
+
+def restart(board: Board) -> None:
+    """Have a board begin anew, and wait until it answers.
+
+    Raises:
+        ProvisionError: it can't be told to.
+    """
+    # The first needs no memory; the second also ends the watchdog, which nobody feeds now.
+    board.run(["soft-reset"], ["reset"])
+    _wait_for_answer(board, _RESTART_TIMEOUT_S)
+
+
+def _wait_for_answer(board: Board, timeout_s: float) -> None:
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
         try:
@@ -153,7 +174,6 @@ def wait_for(board: Board, timeout_s: float) -> Survey:
             time.sleep(_RETRY_S)
         else:
             break
-    return survey(board)
 
 
 def _words(name: str, version: Sequence[int]) -> str:

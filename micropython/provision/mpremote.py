@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from micropython.provision.children import run_module
-from micropython.provision.errors import Exit, ProvisionError
+from micropython.provision.errors import Exit, MemoryFullError, ProvisionError
 from micropython.provision.ports import check_access
 
 _ANSWER_TIMEOUT_S = 6
@@ -121,6 +121,12 @@ def failure(port: str, output: str) -> ProvisionError:
         )
     if "raw repl" in output or "timeout waiting" in output:
         return ProvisionError(Exit.NO_ANSWER, _silent(port))
+    if "MemoryError" in output:
+        return MemoryFullError(
+            Exit.COPY,
+            f"The memory of the board at {port} is full. Unplug it, plug it in again, and run "
+            "the same command again",
+        )
     last = (output.strip().splitlines() or ["nothing"])[-1]
     return ProvisionError(
         Exit.COPY,
@@ -131,6 +137,7 @@ def failure(port: str, output: str) -> ProvisionError:
 def _silent(port: str) -> str:
     return (
         f"The board at {port} does not answer. Unplug it and plug it in again; if it sleeps "
-        "deeply, wait for its next start with --wait SECONDS; if nothing helps, install "
-        "MicroPython on it with --firmware FILE"
+        "deeply, press its reset button just before the command, or wait for its next start "
+        "with --wait SECONDS; if nothing helps, install MicroPython on it with --firmware "
+        "FILE"
     )

@@ -14,10 +14,12 @@ import trustme
 from micropython.manifest import ROOT, stage
 from micropython.simulator import SimulatedBoard, bme280, wlan, write_world
 from sandbox import Sandbox, Settings
+from tests.brokers import Mosquitto
 
 _PLUG_TIMEOUT_S = 60
 
 TOKEN = "11111111-1111-4111-8111-111111111111"
+BROKER_PASSWORD = "secret-of-broker"
 
 type Run = Callable[..., Any]
 type NewBoard = Callable[..., SimulatedBoard]
@@ -156,3 +158,29 @@ async def plug(tmp_path: Path) -> AsyncIterator[Plug]:
 def authority() -> trustme.CA:
     """Return a certificate authority of our own."""
     return trustme.CA()
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
+    """Return a broker that takes everyone."""
+    broker = Mosquitto(tmp_path)
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+@pytest.fixture
+async def guarded_broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
+    """Return a broker that asks for a password."""
+    passwords = tmp_path / "passwords"
+    passwords.touch(0o600)
+    process = await asyncio.create_subprocess_exec(
+        "mosquitto_passwd", "-b", str(passwords), "board", BROKER_PASSWORD
+    )
+    assert await process.wait() == 0
+    broker = Mosquitto(
+        tmp_path, ("allow_anonymous false", f"password_file {passwords}")
+    )
+    await broker.start()
+    yield broker
+    await broker.stop()

@@ -1,12 +1,16 @@
 """Measure what the port costs on a board."""
 
 import asyncio
+from collections.abc import Mapping
 import json
 from pathlib import Path
+import subprocess
 import sys
 import tempfile
+from typing import Any
 
-from micropython.manifest import device_files
+from micropython.manifest import ROOT, device_files
+from micropython.measure import Client
 from micropython.provision.build import cross_compile
 
 MEASURED_MODULES = {
@@ -20,7 +24,7 @@ MEASURED_MODULES = {
         "sensorvision/settings.py",
         "sensorvision/url.py",
     ),
-    "everything": tuple(device_files()),
+    "all_files": tuple(device_files()),
 }
 """What is weighed together, by the name of its budget."""
 
@@ -38,6 +42,59 @@ class SoftI2C:
         return b"pkCg\\x18\\xfc}\\x8eC\\xd6\\xd0\\x0b'\\x0b\\x8c\\0\\xf9\\xff\\x8c<\\xf8\\xc6p\\x17\\0K"
     def writeto_mem(self, address, register, content): pass
 """
+
+# What a whole node asks of a board besides, by module.
+_FIRMWARE = {
+    "machine": _MACHINE
+    + """
+PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET = 1, 2, 3, 4
+class RTC:
+    def datetime(self, date): pass
+class WDT:
+    def __init__(self, timeout): pass
+    def feed(self): pass
+def reset_cause(): return PWRON_RESET
+def unique_id(): return b"unique"
+def reset(): raise SystemExit
+""",
+    "network": """
+STA_IF = 0
+class WLAN:
+    def __init__(self, interface): self._on = False
+    def active(self, on=None):
+        if on is None: return self._on
+        self._on = on
+    def config(self, **options): pass
+    def connect(self, ssid, password): pass
+    def isconnected(self): return self._on
+    def ifconfig(self): return ("192.168.1.2",)
+    def status(self, what=None): return -50
+""",
+    # A board's clock has whole seconds.
+    "time": """
+from utime import *
+import utime
+def time(): return int(utime.time())
+""",
+    "ntptime": """
+import time as clock
+def time(): return clock.time()
+""",
+    "program": """
+import os
+import sys
+import vfs
+import machine, network, ntptime, time
+host = vfs.VfsPosix(os.getcwd() + "/flash")
+vfs.umount("/")
+vfs.mount(host, "/")
+os.chdir("/")
+sys.path[:] = ["", ".frozen"]
+import sensorvision.http, sensorvision.mqtt
+from sensorvision.start import run
+run()
+""",
+}
 
 _SEND = """
 import asyncio
@@ -57,6 +114,97 @@ asyncio.run(main())
 """
 
 _HEAP_STEP_BYTES = 256
+_NODE_DEADLINE_S = 30
+# Enough for the store to be written twice, and for a file of it to be read.
+_NODE_DELIVERIES = 5
+
+READING = "{'temperature': 25.08, 'pressure': 1006.53, 'humidity': 41.2}"
+"""What is sent over HTTP, as MicroPython source."""
+
+TOPIC = "indcloud/devices/dev-a/telemetry"
+MESSAGE = (
+    b'{"deviceId":"dev-a","apiToken":"11111111-1111-4111-8111-111111111111",'
+    b'"timestamp":"2026-11-28T18:22:03Z","variables":{"temperature":25.08,'
+    b'"pressure":1006.53,"humidity":41.2}}'
+)
+"""What is published, and where."""
+
+
+def http_client(folder: Path, url: str, token: str, ca: bytes | None = None) -> Client:
+    """Return the port's client over HTTP, whose bytecode is in a folder."""
+    return Client(
+        folder,
+        imports="from sensorvision.http import HttpClient\n"
+        "from sensorvision.protocol import ingest_request",
+        connect=f"client = HttpClient({url!r}, {ca!r}, 20)",
+        send=f"answer = await client.send(ingest_request('dev-a', {token!r}, {READING}))\n"
+        "if answer.kind != 'delivered':\n    raise OSError(answer.message)",
+        close="client.close()",
+        is_async=True,
+    )
+
+
+def mqtt_client(folder: Path, url: str) -> Client:
+    """Return the port's client over MQTT, whose bytecode is in a folder."""
+    return Client(
+        folder,
+        imports="from sensorvision.mqtt import MqttClient",
+        connect=f"client = MqttClient({_mqtt_settings(url)!r}, None, 'b1')",
+        send=f"await client.publish('telemetry', {MESSAGE!r})",
+        close="client.close()",
+        is_async=True,
+    )
+
+
+def _mqtt_settings(url: str) -> dict[str, Any]:
+    return {
+        "url": url,
+        "device_id": "dev-a",
+        "interval_s": 60,
+        "timeout_s": 20,
+        "mqtt": {"user": "", "password": "", "prefix": "indcloud"},
+    }
+
+
+def requests_client(folder: Path, url: str, token: str) -> Client:
+    """Return `requests` as MicroPython's firmware has it, used as its readme says."""
+    return Client(
+        folder,
+        imports="import requests",
+        connect=f"headers = {{'X-API-Key': {token!r}}}",
+        send=f"answer = requests.post({url + '/api/v1/ingest/dev-a'!r}, json={READING}, "
+        "headers=headers)\nif not answer.json()['success']:\n    raise OSError\n"
+        "answer.close()",
+    )
+
+
+def raised(
+    now: Mapping[str, Mapping[str, int]], before: Mapping[str, Mapping[str, int]]
+) -> list[str]:
+    """Return which budgets are larger than they were."""
+    return [
+        f"{group}.{name}"
+        for group, budgets in now.items()
+        for name, budget in budgets.items()
+        if budget > before.get(group, {}).get(name, budget)
+    ]
+
+
+def earlier_budgets() -> list[dict[str, dict[str, int]]]:
+    """Return the budgets of every commit in reach, none where there is no repository.
+
+    A shallow clone reaches the newest alone, which says what a working tree has raised.
+    """
+    path = "tests/board/budgets.json"
+    commits = _git("log", "--format=%H", "--diff-filter=AM", "--", path).split()
+    return [json.loads(_git("show", f"{commit}:{path}")) for commit in commits]
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout
 
 
 def compile_to(directory: Path) -> dict[str, int]:
@@ -98,6 +246,45 @@ async def smallest_heap_bytes(url: str, token: str) -> int:
             else:
                 low = middle
         return high * _HEAP_STEP_BYTES
+
+
+async def node_delivers(directory: Path, settings: str, heap_bytes: int) -> bool:
+    """Tell whether a whole node, with both transports loaded, delivers some readings.
+
+    Args:
+        directory: an empty one, for its flash and its firmware.
+        settings: as JSON text.
+        heap_bytes: all the memory it has.
+    """
+    flash = directory / "flash"
+    await asyncio.to_thread(compile_to, flash)
+    (flash / "settings.json").write_text(settings, encoding="utf-8")
+    for name, source in _FIRMWARE.items():
+        path = directory / f"{name}.py"
+        path.write_text(source, encoding="utf-8")
+        await asyncio.to_thread(_compile_in_place, path)
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("micropython"),
+        *("-X", f"heapsize={heap_bytes}", "-m", "program"),
+        cwd=directory,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout
+    delivered = 0
+    try:
+        async with asyncio.timeout(_NODE_DEADLINE_S):
+            while delivered < _NODE_DELIVERIES and (
+                line := await process.stdout.readline()
+            ):
+                delivered += line.startswith(b"delivered ")
+    except TimeoutError:
+        return False
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+    return delivered == _NODE_DELIVERIES
 
 
 def _compile_in_place(source: Path) -> None:

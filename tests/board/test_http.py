@@ -281,8 +281,8 @@ async def test_long_body_is_cut_and_its_status_counts(run: Run, answer: bytes) -
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "this is no HTTP"),
         (b"HTTP/1.1 abc\r\n\r\n", "invalid syntax for integer with base 10"),
-        (b"HTTP/1.1 200 OK\r\n" + b"a" * 9000, "an endless line"),
-        (b"HTTP/1.1 200 OK\r\n" + b"a: bcdefgh\r\n" * 1000, "endless headers"),
+        (b"HTTP/1.1 200 OK\r\n" + b"a" * 9000, "an endless answer"),
+        (b"HTTP/1.1 200 OK\r\n" + b"a: bcdefgh\r\n" * 1000, "an endless answer"),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
             "invalid syntax",

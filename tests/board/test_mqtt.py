@@ -16,7 +16,7 @@ from micropython.manifest import stage
 from micropython.simulator import SimulatedBoard
 from tests.brokers import Mosquitto
 
-from .conftest import Run
+from .conftest import BROKER_PASSWORD, Run
 from .servers import (
     ACK,
     CLOSE,
@@ -31,7 +31,6 @@ from .tracing import written_to_server
 
 TOPIC = "indcloud/devices/dev-a/telemetry"
 STATUS = "indcloud/devices/dev-a/status"
-PASSWORD = "secret-of-broker"
 
 _PUBLISH = """
 import asyncio, time, vfs
@@ -45,7 +44,7 @@ def writes():
         return int([line for line in file if line.startswith("syscw")][0].split()[1])
 async def main():
     before = open_files()
-    client = MqttClient(settings, bytes.fromhex(ca) if ca else None)
+    client = MqttClient(settings, bytes.fromhex(ca) if ca else None, "b1")
     client._id = first_id - 1
     outcomes = []
     for number in range(count):
@@ -120,15 +119,6 @@ def publishing_board(directory: Path, url: str, **changes: Any) -> SimulatedBoar
     return board
 
 
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Return a broker that takes everyone."""
-    broker = Mosquitto(tmp_path)
-    await broker.start()
-    yield broker
-    await broker.stop()
-
-
 @asynccontextmanager
 async def listening(
     port: int, topic: str = TOPIC, tls_context: ssl.SSLContext | None = None
@@ -151,6 +141,32 @@ async def listening(
 def said(messages: Sequence[aiomqtt.Message]) -> list[bytes]:
     """Return what messages say."""
     return [bytes(message.payload) for message in messages]
+
+
+async def test_address_of_a_broker_has_a_port_and_no_path(run: Run) -> None:
+    program = """
+from sensorvision.protocol import ValidationError
+from sensorvision.url import split_url
+outcomes = {}
+for url in urls:
+    try:
+        outcomes[url] = split_url(url)
+    except ValidationError as err:
+        outcomes[url] = err.value
+say(outcomes)
+"""
+    expected = {
+        "mqtt://broker": [False, "broker", 1883, ""],
+        "mqtts://broker.example/": [True, "broker.example", 8883, ""],
+        "mqtts://broker:443": [True, "broker", 443, ""],
+        "http://host/prefix/": [False, "host", 80, "/prefix"],
+        "mqtt://broker/path": "mqtt://broker/path",
+        "mqtt://board:secret@broker": "***",
+        "mqtt://": "mqtt://",
+        "mqtt:broker": "mqtt:broker",
+        "ws://broker": "ws://broker",
+    }
+    assert await run(program, urls=list(expected)) == expected
 
 
 async def test_messages_arrive_whole_and_in_order(run: Run, broker: Mosquitto) -> None:
@@ -206,7 +222,7 @@ async def test_memory_does_not_grow(run: Run, broker: Mosquitto) -> None:
 import asyncio, gc
 from sensorvision.mqtt import MqttClient
 async def main():
-    client = MqttClient(settings, None)
+    client = MqttClient(settings, None, "b1")
     held = []
     for number in range(400):
         await client.publish("telemetry", b"%d" % (number + 1000))
@@ -224,8 +240,8 @@ asyncio.run(main())
 async def test_packet_identifiers_wrap_without_a_zero(run: Run) -> None:
     async with scripted_broker([[ACK]]) as broker:
         await publish(run, broker.url, count=4, first_id=65534)
-    # The status is told before the first message, which was numbered before it.
-    assert [packet.id for packet in broker.published] == [65535, 65534, 1, 2, 3]
+    # Before them the status, whose number is its own.
+    assert [packet.id for packet in broker.published] == [1, 65534, 65535, 1, 2]
 
 
 async def test_broker_takes_identifiers_that_wrap(run: Run, broker: Mosquitto) -> None:
@@ -241,7 +257,7 @@ async def test_session_is_clean_and_carries_what_was_asked_for(run: Run) -> None
             run,
             broker.url,
             user="board",
-            password=PASSWORD,
+            password=BROKER_PASSWORD,
             timeout_s=10,
             interval_s=145,
         )
@@ -249,9 +265,9 @@ async def test_session_is_clean_and_carries_what_was_asked_for(run: Run) -> None
     assert connect.body == (
         # Name, version, flags (user, password, will retained with QoS 1, clean), keep alive
         b"\0\4MQTT\4\xee\x01\x2c"
-        b"\0\x16dev-a-e66123456789abcd"
+        b"\0\x08dev-a-b1"
         + b"\0%c%s\0\7offline" % (len(STATUS), STATUS.encode())
-        + b"\0\5board\0%c%s" % (len(PASSWORD), PASSWORD.encode())
+        + b"\0\5board\0%c%s" % (len(BROKER_PASSWORD), BROKER_PASSWORD.encode())
     )
     assert (online.topic, online.flags) == (STATUS, 0b0011)
     assert (telemetry.topic, telemetry.flags) == (TOPIC, 0b0010)
@@ -449,7 +465,9 @@ async def test_nonsense_is_told_and_survived(
 @pytest.mark.parametrize("code", [1, 2, 4, 5])
 async def test_refusal_is_said_in_words_with_a_remedy(run: Run, code: int) -> None:
     async with scripted_broker([[b"\x20\x02\0%c" % code, CLOSE]]) as broker:
-        [outcome] = await publish(run, broker.url, user="board", password=PASSWORD)
+        [outcome] = await publish(
+            run, broker.url, user="board", password=BROKER_PASSWORD
+        )
     assert outcome["refused"] == {
         1: "{} refuses MQTT 3.1.1. Update it",
         2: "{} refuses the client id. Shorten device_id",
@@ -469,32 +487,17 @@ async def test_broker_that_may_take_us_later_is_told(run: Run, code: int) -> Non
     assert "unreachable" not in outcomes[1]
 
 
-@pytest.fixture
-async def guarded_broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Return a broker that asks for a password."""
-    passwords = tmp_path / "passwords"
-    passwords.touch(0o600)
-    process = await asyncio.create_subprocess_exec(
-        "mosquitto_passwd", "-b", str(passwords), "board", PASSWORD
-    )
-    assert await process.wait() == 0
-    broker = Mosquitto(
-        tmp_path, ("allow_anonymous false", f"password_file {passwords}")
-    )
-    await broker.start()
-    yield broker
-    await broker.stop()
-
-
 async def test_right_password_lets_in(run: Run, guarded_broker: Mosquitto) -> None:
-    [outcome] = await publish(run, guarded_broker.url, user="board", password=PASSWORD)
+    [outcome] = await publish(
+        run, guarded_broker.url, user="board", password=BROKER_PASSWORD
+    )
     assert "refused" not in outcome
     assert "unreachable" not in outcome
 
 
 @pytest.mark.parametrize(
     ("user", "password"),
-    [("board", "wrong-" + PASSWORD), ("other", PASSWORD), ("", "")],
+    [("board", "wrong-" + BROKER_PASSWORD), ("other", BROKER_PASSWORD), ("", "")],
 )
 async def test_wrong_password_is_refused_and_not_shown(
     run: Run, guarded_broker: Mosquitto, user: str, password: str
@@ -504,7 +507,7 @@ async def test_wrong_password_is_refused_and_not_shown(
     )
     for outcome in outcomes:
         assert "Check mqtt in the settings" in outcome["refused"]
-        assert PASSWORD not in outcome["refused"]
+        assert BROKER_PASSWORD not in outcome["refused"]
 
 
 @asynccontextmanager

@@ -135,3 +135,38 @@ async def test_long_time_before_the_clock_is_set_is_measured(
     first, second = await run(_HEAD + _LONG, world={"clock": {"starts": starts}})
     assert abs(second - time.time()) < 20
     assert abs(second - first - 15 * 86400) < 20
+
+
+_ASLEEP = """
+import json
+asleep = Outbox(60, 5)
+for n in range(3):
+    asleep.put({"n": n, "nan": float("nan"), "inf": float("inf")})
+if is_set_before:
+    asyncio.run(clock.set_clock())
+memory = json.dumps(asleep.held())
+# A program that starts again knows nothing of jumps.
+clock.jump = 0
+awake = Outbox(60, 5)
+awake.put({"n": 99})
+awake.confirm(awake.oldest(1))
+awake.resume(json.loads(memory))
+asyncio.run(clock.set_clock())
+say([awake.oldest(10), {name: pair[0] for name, pair in awake.newest().items()}])
+"""
+
+
+@pytest.mark.parametrize("is_set_before", [True, False])
+@both_epochs
+async def test_what_is_held_keeps_its_time_over_a_deep_sleep(
+    run: Run, clock: dict[str, int], is_set_before: bool
+) -> None:
+    began = time.time()
+    records, newest = await run(
+        _HEAD + _ASLEEP, world={"clock": clock}, is_set_before=is_set_before
+    )
+    own = [] if is_set_before else [{"n": 99}]
+    assert [what for _, _, what in records] == [*own, {"n": 0}, {"n": 1}, {"n": 2}]
+    for _, unix_s, _ in records:
+        assert began - 2 <= unix_s <= time.time() + 2
+    assert newest == {"n": 2}

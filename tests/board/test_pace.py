@@ -76,6 +76,20 @@ async def test_watchdog_bites_a_board_that_hangs(
     assert len(board.bites_ms) == board.resets
 
 
+async def test_board_that_sleeps_bears_a_network_that_takes_long_to_be_missed(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    clock = Clock(tmp_path / "clock")
+    board = _board(tmp_path, sandbox.url, clock, wlan=wlan([1001]))
+    settings = node_settings(sandbox.url, interval_s=60, wifi=WIFI, sleep="light")
+    board.stage(json.dumps(settings))
+    began_ms = clock.now_ms()
+    async with board, asyncio.timeout(_DEADLINE_S):
+        await clock.reach(began_ms + _HOUR_MS // 2)
+    assert any("can't be joined" in line for line in board.lines)
+    assert board.resets == 0
+
+
 async def test_ticks_begin_anew_after_30_bits_as_on_boards(tmp_path: Path) -> None:
     clock = Clock(tmp_path / "clock")
     board = SimulatedBoard(tmp_path, {}, clock=clock)

@@ -61,6 +61,17 @@ async def test_board_gets_bytecode_and_loses_what_would_be_loaded_before_it(
     assert "node.py" not in listed.output
 
 
+async def test_memory_that_a_killed_command_has_filled_is_freed(
+    plug: Plug, sandbox: Sandbox
+) -> None:
+    port = await plug()
+    filling = "kept = []\ntry:\n    while True:\n        kept.append(bytes(999))\nexcept MemoryError:\n    pass"
+    filled = await command("mpremote", "connect", port, "resume", "exec", filling)
+    assert filled.code == 0, filled.output
+    ended = await flash(port, *options(sandbox))
+    assert ended.code == Exit.DONE, ended.output
+
+
 async def test_wrong_settings_are_told_before_the_board_is_changed(
     plug: Plug, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -97,7 +108,7 @@ async def test_what_the_board_complains_of_is_told(
     assert ended.code == Exit.NOT_DELIVERED
     assert (
         "No reading has been delivered. It said: refused: the server said Invalid API key "
-        "(401). Put the device's token into the settings again."
+        "(401). Check url, device_id and token in the settings."
     ) in ended.output
 
 
@@ -223,6 +234,8 @@ def test_oldest_suitable_firmware_is_accepted() -> None:
             "/dev/x can't",
         ),
         ("mpremote: could not enter raw repl", Exit.NO_ANSWER, "does not answer"),
+        ("OSError: [Errno 5] Input/output error", Exit.NO_ANSWER, "Check the cable"),
+        ("MemoryError: memory allocation failed", Exit.COPY, "/dev/x is full. Unplug"),
         (
             "Traceback\nValueError: x",
             Exit.COPY,

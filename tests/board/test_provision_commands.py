@@ -22,6 +22,7 @@ from micropython.provision.settings import (
     combine,
     parse_assignment,
 )
+from micropython.simulator import write_world
 from sandbox import Sandbox
 
 from .conftest import TOKEN, Plug, healthy_world, node_settings
@@ -86,6 +87,23 @@ async def test_key_that_is_not_there_is_told(tmp_path: Path) -> None:
     ended = await command("micropython.provision", "board", "update", *given)
     assert ended.code == Exit.SETTINGS
     assert f"{tmp_path / 'key'} can't be used: No such file" in ended.output
+
+
+async def test_board_tests_itself_and_names_what_fails(
+    plug: Plug, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    port = await plug()
+    first = await flash(port, *options(sandbox))
+    assert first.code == Exit.DONE, first.output
+    assert "The board tests itself:" in first.output
+    assert "    ok     delivery" in first.output
+    good = await board("test", port)
+    assert good.code == Exit.DONE, good.output
+    assert "    ok     sensor bme280" in good.output
+    write_world(tmp_path / "world.json", {**healthy_world(), "i2c": []})
+    bad = await board("test", port)
+    assert bad.code == Exit.NOT_DELIVERED
+    assert "    FAILED sensor bme280: no answer at I2C address" in bad.output
 
 
 async def test_board_that_is_away_is_waited_for(

@@ -1,7 +1,6 @@
 """Readings on their way from a board's outbox, to a real broker and to the server behind."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 import json
 from pathlib import Path
@@ -12,12 +11,14 @@ import aiomqtt
 import pytest
 import trustme
 
+from micropython.simulator import bme280, temperature_ramp, wlan
 from sandbox import Sandbox, Settings
 from tests.brokers import Mosquitto
 
-from .conftest import TOKEN, Run
+from .conftest import BROKER_PASSWORD, TOKEN, NewBoard, Run, node_settings
 from .servers import ACK, CLOSE, OK, der, scripted, scripted_broker, silent
-from .test_mqtt import PASSWORD, listening
+from .test_bme280 import by_floating_point
+from .test_mqtt import listening
 
 _PRELUDE = """
 import asyncio, gc, random, sys, time
@@ -50,7 +51,7 @@ async def send_all():
 """
 
 
-def node_settings(url: str, **changes: object) -> dict[str, Any]:
+def sender_settings(url: str, **changes: object) -> dict[str, Any]:
     """Return what the way over MQTT reads of a board's settings."""
     return {
         "url": url,
@@ -78,18 +79,9 @@ async def play(
     return await run(
         f"{_PRELUDE}\nasync def main():\n{lines}asyncio.run(main())\n",
         world=world,
-        settings=node_settings(url, **changes),
+        settings=sender_settings(url, **changes),
         ca=ca.hex() if ca else "",
     )
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Return a broker that takes everyone."""
-    broker = Mosquitto(tmp_path)
-    await broker.start()
-    yield broker
-    await broker.stop()
 
 
 def bodies(messages: list[aiomqtt.Message]) -> list[dict[str, Any]]:
@@ -319,7 +311,7 @@ async def test_refusal_waits_for_a_person_and_keeps_what_waits(
             run,
             broker.url,
             "outbox.put({'temperature': 1})\nsay([await sender.send(), outbox.waiting])",
-            mqtt={"user": "board", "password": PASSWORD, "prefix": "indcloud"},
+            mqtt={"user": "board", "password": BROKER_PASSWORD, "prefix": "indcloud"},
         )
     assert (wait_ms, waiting) == (300_000, 1)
 
@@ -408,7 +400,7 @@ say([rounds, outbox.waiting, outbox.dropped])
 @pytest.mark.parametrize(
     ("url", "loaded"),
     [
-        ("http://localhost", {"http", "delivery"}),
+        ("http://localhost", {"http"}),
         ("mqtt://localhost", {"mqtt"}),
     ],
 )
@@ -416,7 +408,7 @@ async def test_only_the_way_in_the_settings_is_loaded(
     run: Run, url: str, loaded: set[str]
 ) -> None:
     program = """
-say([name for name in ("http", "delivery", "mqtt")
+say([name for name in ("http", "mqtt")
      if "sensorvision." + name in sys.modules])
 """
     assert set(await play(run, url, program.replace("\n     ", " "))) == loaded
@@ -451,3 +443,44 @@ say([await sender.send(), clock.is_set(), outbox.waiting])
             run, server.url, program, world={"clock_shift_s": -since_2000_s}
         )
     assert said == [0, False, 0]
+
+
+async def test_node_loses_nothing_of_an_outage_and_shows_no_secret(
+    new_board: NewBoard, guarded_broker: Mosquitto
+) -> None:
+    ramp = temperature_ramp(40)
+    login = {"user": "board", "password": BROKER_PASSWORD}
+    settings = node_settings(guarded_broker.url, mqtt=login, timeout_s=1)
+    broker = f"mqtt://board:{BROKER_PASSWORD}@127.0.0.1:{guarded_broker.port}"
+    world = {"i2c": [bme280(ramp)], "wlan": wlan()}
+    server = Sandbox(Settings(fixtures="contract", broker=broker))
+    async with server, new_board(settings, world) as board:
+        await board.wait_for_line("delivered ")
+        # Not killed: its subscribers would be as late as the board.
+        guarded_broker.freeze()
+        await board.wait_for_line("not delivered: ")
+        seen = len(board.lines)
+        await board.wait_for_line("not delivered: ", after=seen)
+        guarded_broker.thaw()
+        seen = len(board.lines)
+        await board.wait_for_line("the server answers again", after=seen)
+        for _ in range(3):
+            seen = len(board.lines)
+            await board.wait_for_line("delivered ", after=seen)
+        delivered = [line for line in board.lines if line.startswith("delivered ")]
+        # What the broker had when it fell silent, it may have twice.
+        stored: set[tuple[float, float]] = set()
+        async with asyncio.timeout(20):
+            while len(stored) < len(delivered):
+                await asyncio.sleep(0.05)
+                stored |= {
+                    (row.timestamp.timestamp(), float(row.value))
+                    for row in server.store.values("dev-a", "temperature")
+                }
+    assert board.resets == 0
+    for (_, value), conversion in zip(sorted(stored), ramp, strict=False):
+        expected = by_floating_point(conversion)["temperature"]
+        assert value == pytest.approx(expected, abs=0.03)
+    log = "\n".join(board.lines)
+    assert BROKER_PASSWORD not in log
+    assert TOKEN not in log

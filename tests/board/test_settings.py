@@ -251,7 +251,7 @@ _STATIC = {
     "dns": "1.1.1.1",
 }
 _ALL = {
-    "url": "http://host",
+    "url": "mqtt://host",
     "wifi": [{"ssid": "home"}, {"ssid": "shed", **_STATIC}],
     "mqtt": {"user": "me"},
     "store": {},
@@ -267,8 +267,9 @@ _GIVEN = {
         {
             **_GOOD,
             "wifi": [{**_NETWORK, "password": "very-secret"}],
-            "mqtt": {"user": "", "password": "", "prefix": "indcloud"},
-            **dict.fromkeys(("ca_file", "led", "ntp", "sleep", "store", "update")),
+            **dict.fromkeys(
+                ("ca_file", "led", "mqtt", "ntp", "sleep", "store", "update")
+            ),
         },
     ),
     "small": (
@@ -277,6 +278,17 @@ _GIVEN = {
             **_GOOD,
             **dict.fromkeys(
                 ("ca_file", "led", "mqtt", "ntp", "sleep", "store", "update", "wifi")
+            ),
+        },
+    ),
+    "mqtt alone": (
+        changed(url="mqtt://host", wifi=_ABSENT),
+        {
+            **_GOOD,
+            "url": "mqtt://host",
+            "mqtt": {"user": "", "password": "", "prefix": "indcloud"},
+            **dict.fromkeys(
+                ("ca_file", "led", "ntp", "sleep", "store", "update", "wifi")
             ),
         },
     ),

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+import shutil
 import time
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from micropython.manifest import stage
 from micropython.simulator import SimulatedBoard
+from micropython.simulator.process import FIRMWARE
 
 from .conftest import Run
+from .sizes import compile_to
 from .test_clock import both_epochs
 
 _HEAD = """
@@ -291,6 +294,120 @@ async def test_file_that_cannot_be_read_is_passed_over(run: Run) -> None:
     assert dropped == 0
     assert has_any is False
     assert at_end == 0
+
+
+_REFUSING = """
+import vfs
+import sensorvision.store
+from nor import BLOCK_BYTES, Nor
+
+told = []
+sensorvision.store.print = told.append
+
+class Switchable(Nor):
+    is_read_only = False
+
+    def writeblocks(self, *place):
+        self.operations.clear()
+        return -30 if self.is_read_only else super().writeblocks(*place)
+
+    def ioctl(self, operation, block):
+        if operation == 6 and self.is_read_only:
+            return -30
+        return super().ioctl(operation, block)
+
+device = Switchable(bytearray(b"\\xff" * (12 * BLOCK_BYTES)))
+vfs.VfsLfs2.mkfs(device)
+os.mkdir("/chip")
+vfs.mount(vfs.VfsLfs2(device), "/chip")
+
+def fill():
+    try:
+        with open("/chip/filler", "wb") as file:
+            while True:
+                file.write(b"x" * 512)
+    except OSError:
+        pass
+    # Less than a block is left; what was not closed is not there.
+    size = 512
+    try:
+        while True:
+            with open("/chip/filler", "ab") as file:
+                file.write(b"x" * size)
+    except OSError:
+        pass
+
+outbox = Store("/chip/outbox", 64, 10, 3600, 3600)
+put(outbox, 1, 10)
+if fault == "full":
+    fill()
+else:
+    device.is_read_only = True
+# Until it is told: on a full flash the last block may have room.
+last = 10
+while not told:
+    put(outbox, last + 1, last + 10)
+    last += 10
+put(outbox, last + 1, last + 25)
+last += 25
+said = [len(told), told[0], numbers(outbox) == list(range(1, last + 1)), outbox.dropped]
+if fault == "full":
+    os.remove("/chip/filler")
+else:
+    device.is_read_only = False
+put(outbox, last + 1, last + 10)
+last += 10
+outbox.flush()
+reopened = Store("/chip/outbox", 64, 10, 3600, 3600)
+said += [len(told), numbers(reopened) == list(range(1, last + 1)), reopened.waiting - last]
+say(said)
+"""
+
+
+@pytest.mark.parametrize(("fault", "error"), [("full", 28), ("read-only", 30)])
+async def test_flash_that_refuses_is_told_once_and_used_again(
+    run: Run, tmp_path: Path, fault: str, error: int
+) -> None:
+    (tmp_path / "flash").mkdir()
+    shutil.copy(FIRMWARE / "nor.py", tmp_path / "flash")
+    said = await run(_HEAD + _REFUSING, fault=fault)
+    times, told, is_all_there, dropped, times_later, is_all_on_flash, missing = said
+    assert times == times_later == 1
+    assert told.startswith(f"outbox: /chip/outbox fails (error {error}), ")
+    assert told.endswith("readings wait in memory. Free flash")
+    assert is_all_there is True
+    assert dropped == 0
+    assert is_all_on_flash is True
+    assert missing == 0
+
+
+_MEMORY = """
+import gc
+outbox = store(kb=64)
+put(outbox, 1, 1000)
+size = sum([len(content(number)) for number in files()])
+outbox = None
+gc.collect()
+before = gc.mem_alloc()
+outbox = store(kb=64)
+first = outbox.oldest(5)
+gc.collect()
+say([size, outbox.waiting, gc.mem_alloc() - before])
+"""
+
+
+async def test_full_store_takes_no_more_memory_than_an_empty_one(run: Run) -> None:
+    size, waiting, taken = await run(_HEAD + _MEMORY)
+    assert size > 50_000
+    assert waiting > 600
+    assert taken < 4096
+
+
+@pytest.mark.parametrize(
+    ("module", "budget"), [("clock", 820), ("outbox", 1120), ("store", 2500)]
+)
+def test_bytecode_keeps_to_its_budget(tmp_path: Path, module: str, budget: int) -> None:
+    assert compile_to(tmp_path)[f"sensorvision/{module}.py"] <= budget
 
 
 _LIVE = """

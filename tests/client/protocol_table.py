@@ -260,13 +260,6 @@ def _requests() -> Iterator[Row]:
         ("dev-a", TOKEN, {"a": False}),
         refused("a", NUMBER_REMEDY, "a False is not a number. " + NUMBER_REMEDY),
     )
-    yield "body", "ingest_body", ({"a": 21.5},), '{"a":21.5}'
-    yield (
-        "body refused: value",
-        "ingest_body",
-        ({"a": False},),
-        refused("a", NUMBER_REMEDY, "a False is not a number. " + NUMBER_REMEDY),
-    )
 
 
 def _classes() -> Iterator[Row]:
@@ -551,8 +544,6 @@ def outcome_of(
             "headers": result.headers,
             "body": json.loads(result.body.decode()) if result.body else None,
         }
-    if isinstance(result, bytes):
-        return result.decode()
     if isinstance(result, protocol.Answer):
         return {name: getattr(result, name, None) for name in answer("", 0, "")}
     return result

@@ -8,7 +8,7 @@ from aiohttp import ClientSession, web
 import pytest
 
 from demo.arrivals import Arrived, arrivals
-from demo.board import DEVICE_ID
+from demo.board import ADDRESSES, DEVICE_ID
 from demo.check import Verdict, judge
 from demo.home_assistant import HomeAssistantApi
 from demo.parts import require_home_assistant, require_micropython
@@ -26,6 +26,9 @@ def _stored(**changes: Arrived | None) -> dict[tuple[str, str], Arrived]:
         ("h.door", "door"): Arrived(4, Decimal("1.000000"), 0),
         (DEVICE_ID, "temperature"): Arrived(3, Decimal("25.08"), 0),
         (DEVICE_ID, "humidity"): Arrived(3, Decimal("40.1"), 0),
+        (DEVICE_ID, "pressure"): Arrived(3, Decimal("1006.53"), 0),
+        # What it tells of itself comes less often.
+        (DEVICE_ID, "uptime_s"): Arrived(1, Decimal(0), 0),
     }
     for (device_id, variable), what in list(stored.items()):
         changed = changes.get(variable, what)
@@ -37,7 +40,7 @@ def _stored(**changes: Arrived | None) -> dict[tuple[str, str], Arrived]:
 
 
 def _judge(**changes: Arrived | None) -> Verdict:
-    return judge(_STATES, _ADDRESSES, DEVICE_ID, _stored(**changes))
+    return judge(_STATES, _ADDRESSES, ADDRESSES, _stored(**changes))
 
 
 def test_all_is_well() -> None:
@@ -47,7 +50,7 @@ def test_all_is_well() -> None:
     assert verdict.as_json() == {
         "entities": 2,
         "delivered": 2,
-        "board_readings": 6,
+        "board_readings": 9,
         "mismatches": 0,
     }
 
@@ -60,9 +63,18 @@ def test_all_is_well() -> None:
         {"heat": Arrived(9, Decimal("21.26"), 0)},
         {"door": Arrived(9, Decimal(0), 0)},
         {"temperature": Arrived(2, Decimal(25), 0)},
-        {"temperature": None, "humidity": None},
+        {"humidity": None},
+        {"temperature": None, "humidity": None, "pressure": None},
     ],
-    ids=["lost", "too few", "another number", "another word", "board slow", "no board"],
+    ids=[
+        "lost",
+        "too few",
+        "another number",
+        "another word",
+        "board slow",
+        "half a board",
+        "no board",
+    ],
 )
 def test_each_fault_is_found(changes: dict[str, Arrived | None]) -> None:
     """No single fault passes."""
@@ -71,12 +83,12 @@ def test_each_fault_is_found(changes: dict[str, Arrived | None]) -> None:
 
 def test_nothing_chosen_is_no_success() -> None:
     """A check of nothing can't be good."""
-    assert not judge({}, {}, DEVICE_ID, _stored()).is_good
+    assert not judge({}, {}, ADDRESSES, _stored()).is_good
 
 
 def test_a_state_that_is_no_number_is_a_mismatch() -> None:
     """What can't have been sent can't agree."""
-    verdict = judge({"lock.door": "locking"}, _ADDRESSES, DEVICE_ID, _stored())
+    verdict = judge({"lock.door": "locking"}, _ADDRESSES, ADDRESSES, _stored())
     assert verdict.mismatches == ("lock.door",)
 
 

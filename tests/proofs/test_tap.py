@@ -1,6 +1,8 @@
 """The tap sees what a broker acknowledges, however the packets are cut."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,57 @@ async def test_tap_leads_to_another_broker_when_one_is_killed(tmp_path: Path) ->
     finally:
         await killed.kill()
         await other.kill()
+
+
+async def test_line_is_cut_after_as_many_bytes_as_were_asked_for() -> None:
+    async with _echo() as echo, _tapped(echo) as (tap, reader, writer):
+        tap.cut_in = 7
+        writer.write(b"hello")
+        assert await reader.readexactly(2) == b"he"
+        assert await reader.read() == b""
+        assert tap.cut_in is None
+
+
+async def test_what_stalls_arrives_later_unless_the_connections_are_dropped() -> None:
+    async with _echo() as echo, _tapped(echo) as (tap, reader, writer):
+        tap.flowing.clear()
+        writer.write(b"late")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.1)
+        tap.flowing.set()
+        assert await reader.readexactly(4) == b"late"
+        tap.flowing.clear()
+        writer.write(b"never")
+        await tap.drop()
+        tap.flowing.set()
+        assert await reader.read() == b""
+
+
+@asynccontextmanager
+async def _echo() -> AsyncIterator[int]:
+    """Run a server that says what it hears, and yield its port."""
+
+    async def answer(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while data := await reader.read(100):
+            writer.write(data)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def _tapped(
+    port: int,
+) -> AsyncIterator[tuple[Tap, asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Yield a tap in front of a port, and a connection through it."""
+    tap = Tap(port)
+    async with tap.listening():
+        reader, writer = await asyncio.open_connection("127.0.0.1", tap.port)
+        yield tap, reader, writer
+        writer.close()
 
 
 def _mosquitto(folder: Path) -> Mosquitto:

@@ -200,6 +200,7 @@ def ingest_request(
     Raises:
         ValidationError: see `check_device_id` and `check_variables`.
     """
+    check_variables(variables)
     return Request(
         "POST",
         # It needs no percent-encoding: each of its characters is unreserved (RFC 3986).
@@ -209,18 +210,8 @@ def ingest_request(
             "Content-Type": "application/json",
             "Accept": "application/json",
         },
-        ingest_body(variables),
+        json.dumps(variables, separators=(",", ":")).encode(),
     )
-
-
-def ingest_body(variables: "dict[str, int | float]") -> "bytes":
-    """Return the body alone, for one who has sent to the same device before.
-
-    Raises:
-        ValidationError: see `check_variables`.
-    """
-    check_variables(variables)
-    return json.dumps(variables, separators=(",", ":")).encode()
 
 
 def read_answer(status: "int", headers: "dict[str, str]", body: "bytes") -> "Answer":
@@ -231,9 +222,14 @@ def read_answer(status: "int", headers: "dict[str, str]", body: "bytes") -> "Ans
         headers: header values by name in lower case.
         body: the whole body, whatever its type: it may be JSON, HTML or empty.
     """
-    data = _json_object(body)
-    is_json = data is not None
-    data = data or {}
+    try:
+        data = json.loads(body.decode())
+    # The last two are raised when it is nested too deep.
+    except (ValueError, RuntimeError, MemoryError):
+        data = None
+    is_json = isinstance(data, dict)
+    if not is_json:
+        data = {}
     error_type = data.get("errorType")
     if not isinstance(error_type, str):
         error_type = ""
@@ -298,16 +294,7 @@ def _message(status: "int", kind: "str", data: "dict[str, object]") -> "str":
     message = data.get("message") or data.get("detail") or data.get("title")
     if not isinstance(message, str):
         return "No reason given"
-    return message[:MAX_MESSAGE_CHARS]
-
-
-def _json_object(body: "bytes") -> "dict[str, object] | None":
-    try:
-        data = json.loads(body.decode())
-    # The last two are raised when it is nested too deep.
-    except (ValueError, RuntimeError, MemoryError):
-        return None
-    return data if isinstance(data, dict) else None
+    return message if len(message) <= MAX_MESSAGE_CHARS else message[:MAX_MESSAGE_CHARS]
 
 
 def _retry_after_s(

@@ -6,8 +6,8 @@ from micropython import const
 
 # No message and no certificate of today was there before this was written.
 _FIRST_YEAR = const(2026)
-# A time server that turns one away sends zeros, which `ntptime` takes for this (RFC 5905, 7.3).
-_TURNED_AWAY_S = const(2085978496)
+# Zero, as a server says that does not know the time (RFC 5905, 6): `ntptime` reads it so.
+_UNKNOWN_TIME_S = const(2085978496)
 _HOSTS = ("pool.ntp.org", "time.google.com")
 _TRIES = const(2)
 _TIMEOUT_S = const(2)
@@ -36,10 +36,9 @@ def stamp() -> int:
     return now() - jump
 
 
-def iso(unix: int) -> str:
+def iso(seconds: int) -> str:
     """Write seconds since 1970 like 2026-11-28T18:22:03Z."""
-    date = time.gmtime(unix - _EPOCH)
-    return "{}-{:02d}-{:02d}T{:02d}:{:02d}:{:02d}Z".format(*date)
+    return "{}-{:02d}-{:02d}T{:02d}:{:02d}:{:02d}Z".format(*time.gmtime(seconds - _EPOCH))
 
 
 async def set_clock(hosts=None) -> bool:
@@ -55,8 +54,8 @@ async def set_clock(hosts=None) -> bool:
     for ntptime.host in list(hosts or _HOSTS) * _TRIES:
         ntptime.timeout = _TIMEOUT_S
         try:
-            unix = ntptime.time() + _EPOCH
-            if unix != _TURNED_AWAY_S and _set(time.gmtime(unix - _EPOCH)):
+            seconds = ntptime.time()
+            if seconds + _EPOCH != _UNKNOWN_TIME_S and _set(time.gmtime(seconds)):
                 return True
         except Exception:  # noqa: S110
             # No packet, half of one or no such name: the next may know better.
@@ -70,8 +69,7 @@ def set_from_date(text: str) -> bool:
     try:
         _, day, month, year, clock, _ = text.split()
         month = _MONTHS.index(month) // 3 + 1
-        hour, minute, second = clock.split(":")
-        return is_set() or _set((year, month, day, hour, minute, second))
+        return is_set() or _set([year, month, day] + clock.split(":"))
     except ValueError:
         return is_set()
 
@@ -80,10 +78,11 @@ def _set(date):
     global jump  # noqa: PLW0603  there is one clock
     from machine import RTC
 
-    # Firmware works out the day of the week.
-    year, month, day, hour, minute, second = [int(part) for part in date[:6]]
+    date = tuple(map(int, date[:6]))
+    if date[0] < _FIRST_YEAR:
+        return False
     before = now()
-    if year >= _FIRST_YEAR:
-        RTC().datetime((year, month, day, 0, hour, minute, second, 0))
+    # Firmware works out the day of the week.
+    RTC().datetime(date[:3] + (0,) + date[3:] + (0,))
     jump += now() - before
-    return year >= _FIRST_YEAR
+    return True

@@ -1,15 +1,18 @@
 """Talk to one server over one kept connection, each exchange under one deadline."""
 
-from asyncio import core, wait_for
+from asyncio import core
 import errno
 import gc
 import socket
+import time
 
 from micropython import const
 
 from .url import split_url
 
+# A whole answer: in pieces it would be copied together.
 _CHUNK_BYTES = const(512)
+_MOST_BYTES = const(8192)
 
 
 class Unreachable(Exception):
@@ -29,7 +32,7 @@ class Connection:
     def __init__(self, url: str, ca: bytes | None = None, timeout_s: int = 20):
         tls, self._host, self._port, self._prefix = split_url(url)
         self._authority = url.split("/")[2]
-        self._timeout_s = timeout_s
+        self._timeout_ms = timeout_s * 1000
         self._tls = None
         if tls:
             import ssl
@@ -37,8 +40,9 @@ class Connection:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             self._tls.verify_mode = ssl.CERT_REQUIRED
             self._tls.load_verify_locations(cadata=ca)
-        self._address = self._connection = self._socket = None
-        self._received = b""
+        self._address = self._connection = self._socket = self._guard = None
+        # The task whose exchange is under way and in time.
+        self._task = None
 
     def close(self) -> None:
         """Close the connection; the next exchange opens another."""
@@ -47,41 +51,69 @@ class Connection:
             if each:
                 each.close()
         self._connection = self._socket = None
-        self._received = b""
+        if self._guard:
+            self._guard.cancel()
+            self._guard = None
 
-    async def _in_time(self, exchange):
+    async def _exchange(self, message):
+        """Send a message, and return what `_parse` makes of what comes back."""
+        self._received = b""
+        self._due = time.ticks_add(time.ticks_ms(), self._timeout_ms)
+        self._task = core.cur_task
         # An exchange that wants its connection kept says so when it is through.
         self._is_keeping = False
+        is_kept = self._socket is not None
+        answer = None
         try:
-            return await wait_for(exchange, self._timeout_s)
-        except core.TimeoutError:
-            problem = f"nothing within {self._timeout_s} s"
+            while answer is None:
+                try:
+                    if not self._socket:
+                        await self._open()
+                    to_write = message
+                    while (answer := self._parse()) is None:
+                        await self._swap(to_write)
+                        to_write = b""
+                except (OSError, EOFError):
+                    # A kept connection that ends before any answer was closed meanwhile.
+                    if not is_kept or self._received:
+                        raise
+                    is_kept = False
+                    self.close()
+        except core.CancelledError:
+            if self._task:
+                raise
+            raise self._unreachable(f"nothing within {self._timeout_ms // 1000} s") from None
         except (OSError, EOFError, ValueError) as err:
-            problem = errno.errorcode.get(err.args and err.args[0]) or str(err).strip()
+            problem = errno.errorcode.get(err.args[0]) or str(err).strip()
+            raise self._unreachable(problem) from None
         finally:
+            self._task = None
             if not self._is_keeping:
                 self.close()
+        return answer
+
+    def _unreachable(self, problem):
         # The name may stand for another address by now.
         self._address = None
-        raise Unreachable(f"{self._authority}, {self._step}: {problem}")
+        return Unreachable(f"{self._authority}, {self._step}: {problem}")
 
-    async def _ask(self, message):
-        kept = self._socket
+    async def _keep_time(self):
+        # One task for all exchanges: `wait_for` would make one each time.
         while True:
-            try:
-                if not self._socket:
-                    await self._open()
-                await self._write(message)
-                self._step = "waiting for an answer"
-                return await self._receive()
-            except (OSError, EOFError):
-                # A kept connection that ends before any answer was closed meanwhile.
-                if not kept:
-                    raise
-                kept = None
-                self.close()
+            left_ms = time.ticks_diff(self._due, time.ticks_ms())
+            if left_ms <= 0:
+                if self._task:
+                    self._task.cancel()
+                    self._task = None
+                # Whatever begins meanwhile may last longer.
+                left_ms = self._timeout_ms
+            await core.sleep_ms(left_ms)
 
     async def _open(self):
+        self._received = b""
+        # Not known before it is connected.
+        self._is_over = None
+        self._guard = core.create_task(self._keep_time())
         if self._address is None:
             self._step = "looking up its name"
             self._address = socket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM)[0]
@@ -104,25 +136,20 @@ class Connection:
             connection.setblocking(False)
         self._socket = connection
 
-    # Awaited, as in `asyncio.stream` itself, which would take 1.2 KB of the heap for this.
-    def _write(self, message):
+    def _swap(self, message, step="waiting for an answer"):
+        """Write a message, and wait for some of what comes back."""
         # Goes out in one write, once connected: two would wait for one another.
-        while message:
+        if self._is_over is None:
             yield core._io_queue.queue_write(self._socket)
-            message = message[self._socket.write(message) or 0 :]
-
-    def _receive(self):
-        data = None
-        while data is None:
-            yield core._io_queue.queue_read(self._socket)
-            data = self._socket.read(_CHUNK_BYTES)
-        if not data:
+        while message and (written := self._socket.write(message)) != len(message):
+            message = message[written or 0 :]
+            yield core._io_queue.queue_write(self._socket)
+        self._step = step
+        if self._is_over:
             raise EOFError("the connection was closed")
-        self._received += data
-
-    async def _take(self, count):
-        while len(self._received) < count:
-            await self._receive()
-        data = self._received[:count]
-        self._received = self._received[count:]
-        return data
+        while (data := self._socket.read(_CHUNK_BYTES)) is None:
+            yield core._io_queue.queue_read(self._socket)
+        self._is_over = not data
+        self._received = self._received + data if self._received else data
+        if len(self._received) > _MOST_BYTES:
+            raise ValueError("an endless answer")

@@ -20,6 +20,8 @@ _CONNACK = const(0x20)
 _PUBLISH = const(0x32)
 _PUBLISH_RETAINED = const(0x33)
 _PUBACK = const(0x40)
+# The packet identifier of the status, which is acknowledged before another takes it.
+_FIRST = const(b"\0\1")
 
 # A clean session, and a will that is retained and has QoS 1.
 _CLEAN_WITH_WILL = const(0x2E)
@@ -53,11 +55,11 @@ class MqttClient(Connection):
     Args:
         settings: the board's, complete, as `settings.load` returns them.
         ca: see `Connection`.
+        board_id: tells it from another board that reports for the same device, as no two
+            clients of a broker may have the same id.
     """
 
-    def __init__(self, settings: dict, ca: bytes | None):
-        from machine import unique_id
-
+    def __init__(self, settings: dict, ca: bytes | None, board_id: str):
         super().__init__(settings["url"], ca, settings["timeout_s"])
         self._id = 0
         options = settings["mqtt"]
@@ -65,8 +67,7 @@ class MqttClient(Connection):
         # Some brokers take a dot for the border of two levels.
         self._topics = f"{options['prefix']}/devices/{device_id.replace('.', '-')}/"
         flags = _CLEAN_WITH_WILL
-        # Two boards may report for one device, but not with one client id.
-        texts = [f"{device_id}-{unique_id().hex()}", self._topics + "status", "offline"]
+        texts = [device_id + "-" + board_id, self._topics + "status", "offline"]
         if options["user"]:
             flags |= _USER
             texts += (options["user"], options["password"])
@@ -79,9 +80,10 @@ class MqttClient(Connection):
             bytes((flags, keep_alive_s >> 8, keep_alive_s & 255)),
             *map(_text, texts),
         )
+        self._online = _packet(_PUBLISH_RETAINED, _text(texts[1]), _FIRST, b"online")
 
-    async def publish(self, leaf: str, payload: bytes) -> None:
-        """Publish bytes, and return when the broker has them.
+    def publish(self, leaf: str, payload: bytes):
+        """Publish bytes; what is returned can be awaited, until the broker has them.
 
         Args:
             leaf: the last level of the device's topic, such as `telemetry`.
@@ -91,17 +93,15 @@ class MqttClient(Connection):
             Refused: the broker does not want this board.
             Unreachable: it did not acknowledge the message in time; it may have it.
         """
-        await self._in_time(self._publish(leaf, payload))
-
-    async def _publish(self, leaf, payload):
-        await self._exchange(self._ask, _PUBLISH, leaf, payload)
-        self._is_keeping = True
+        # Section 2.3.1: 0 is no packet identifier.
+        self._id = self._id % 65535 + 1
+        number = self._id.to_bytes(2, "big")
+        self._awaited = _PUBACK, number
+        return self._exchange(_packet(_PUBLISH, _text(self._topics + leaf), number, payload))
 
     async def _open(self):
         await super()._open()
-        await self._write(self._hello)
-        self._step = "signing in"
-        kind, answer = await self._read()
+        kind, answer = await self._read(self._hello)
         if kind != _CONNACK or len(answer) != 2:
             raise ValueError("this is no MQTT")
         # Whether the broker knows an older session, in the first byte, is all the same.
@@ -110,28 +110,38 @@ class MqttClient(Connection):
             raise Refused(f"{self._authority} refuses {_REFUSALS[code]}")
         if code:
             raise ValueError(f"the broker is unavailable ({code})")
-        await self._exchange(self._write, _PUBLISH_RETAINED, "status", b"online")
+        message = self._online
+        while await self._read(message) != (_PUBACK, _FIRST):
+            message = b""
 
-    async def _exchange(self, send, kind, leaf, payload):
-        # Section 2.3.1: 0 is no packet identifier.
-        self._id = self._id % 65535 + 1
-        number = self._id.to_bytes(2, "big")
-        await send(_packet(kind, _text(self._topics + leaf), number, payload))
+    def _parse(self):
         # Whatever else a broker sends, nobody here has asked for it.
-        while await self._read() != (_PUBACK, number):
-            pass
+        while packet := self._take():
+            if packet == self._awaited:
+                self._is_keeping = True
+                return True
+        return None
 
-    async def _read(self):
-        kind = (await self._take(1))[0]
-        size = shift = 0
-        byte = 128
-        while byte > 127:
-            byte = (await self._take(1))[0]
-            size |= (byte & 127) << shift
-            shift += 7
-            if shift > 28 or size > _MAX_PACKET_BYTES:
+    async def _read(self, message):
+        while not (packet := self._take()):
+            await self._swap(message, "signing in")
+            message = b""
+        return packet
+
+    def _take(self):
+        data = self._received
+        size = 0
+        for at in range(1, len(data)):
+            size |= (data[at] & 127) << 7 * at - 7
+            if at > 4 or size > _MAX_PACKET_BYTES:
                 raise ValueError("an endless packet")
-        return kind, await self._take(size)
+            if data[at] < 128:
+                end = at + 1 + size
+                if len(data) < end:
+                    break
+                self._received = data[end:]
+                return data[0], data[at + 1 : end]
+        return None
 
 
 class Publishing(Sender):

@@ -130,6 +130,8 @@ class Node:
             self.outbox.put(await source.read())
             if source.fault != fault:
                 self.health.note(_SENSOR if source.fault else 0)
+        # Whoever sleeps sends next, which may take longer.
+        del self.due["read"]
         gc.collect()
 
     async def send(self) -> int:

@@ -49,10 +49,15 @@ def complete(settings: dict) -> None:
         SettingsError: one can't be used; see `settings.load`.
     """
     options = take("", {key: settings[key] for key in _RULES}, _RULES)
-    options["mqtt"] = options["mqtt"] or {}
+    is_mqtt = settings["url"].startswith("mqtt")
+    if is_mqtt and not options["mqtt"]:
+        options["mqtt"] = {}
     for key, rules in _PARTS.items():
         if options[key] is not None:
             options[key] = take(key + ".", options[key], rules)
+    if not is_mqtt:
+        # None tells everybody that HTTP is spoken.
+        options["mqtt"] = None
     if options["sleep"] not in (None, "light", "deep"):
         raise SettingsError(f"sleep {options['sleep']!r} is unknown. Choose light or deep")
     for host in options["ntp"] or ():
@@ -63,15 +68,18 @@ def complete(settings: dict) -> None:
             split_url(options["update"]["url"])
         except ValidationError as err:
             raise SettingsError(f"update.{err}") from None
-    wifi = options["wifi"]
-    if isinstance(wifi, list):
-        options["wifi"] = [
-            _take_network(f"wifi[{number}]", network)
-            for number, network in enumerate(wifi or [None])
-        ]
-    elif wifi is not None:
-        options["wifi"] = [_take_network("wifi", wifi)]
+    options["wifi"] = _take_networks(options["wifi"])
     settings.update(options)
+
+
+def _take_networks(raw):
+    if raw is None:
+        return None
+    if not isinstance(raw, list):
+        return [_take_network("wifi", raw)]
+    return [
+        _take_network(f"wifi[{number}]", network) for number, network in enumerate(raw or [None])
+    ]
 
 
 def _take_network(where, raw):

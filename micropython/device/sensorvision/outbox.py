@@ -16,7 +16,8 @@ class Outbox:
 
     Attributes:
         superseded: how many values were never sent because they were true no more.
-        dropped: how many readings were lost for want of room or of their time.
+        dropped: how many readings were lost for want of room or of their time, and how many
+            values that were no numbers.
     """
 
     def __init__(self, max_age_s: int, max_readings: int):
@@ -41,32 +42,25 @@ class Outbox:
 
     def put(self, variables: dict[str, int | float]) -> None:
         """Add what was measured now, by variable."""
+        for name, value in list(variables.items()):
+            # JSON has no word for what is no number, or has no end.
+            if value - value:
+                del variables[name]
+                self.dropped += 1
         if variables:
             self._add(clock.stamp(), variables)
 
     def held(self) -> list[tuple]:
-        """Return what is only in memory, for `resume` after a deep sleep."""
-        return [(clock.moment(at), what) for _, at, what in self._held]
+        """Return what is in memory alone, for `resume` after a deep sleep."""
+        return [(stamp + clock.jump, variables) for _, stamp, variables in self._held]
 
     def resume(self, held: list[tuple]) -> None:
-        """Take what `held` gave before the clock went on without this program."""
-        for at, what in held:
-            self._add(at, what)
-
-    def _add(self, at, variables):
-        self._last += 1
-        self._held.append((self._last, clock.stamp(), variables))
-        for name in variables:
-            self.superseded += self._is_live and name in self._newest
-            self._newest[name] = self._held[-1]
-        if self._is_live:
-            self._settle()
-        if len(self._held) > self._most:
-            self._held.pop(0)
-            self.dropped += 1
+        """Take what `held` has given, where the clock has gone on since."""
+        for stamp, variables in held:
+            self._add(stamp, variables)
 
     def newest(self, limit: int | None = None) -> dict[str, tuple]:
-        """Return the newest value of each variable, if it is true now, with its stamp.
+        """Return the newest value of each variable, if it is true now, and whence it is.
 
         Args:
             limit: how many variables at most.
@@ -74,28 +68,29 @@ class Outbox:
         self._is_live = True
         batch = {}
         oldest = clock.stamp() - self._max_age_s
-        for name, (_, stamp, variables) in list(self._newest.items()):
-            if stamp < oldest:
+        for name, record in list(self._newest.items()):
+            if record[1] < oldest:
                 del self._newest[name]
                 self.superseded += 1
             elif not limit or len(batch) < limit:
-                batch[name] = (variables[name], stamp)
+                batch[name] = (record[2][name], record)
         self._settle()
         return batch
 
     def remove(self, batch: dict[str, tuple]) -> None:
         """Be done with what `newest` gave, but not with what came since."""
-        for name, (value, stamp) in batch.items():
-            record = self._newest.get(name)
-            if record and record[1] == stamp and record[2][name] is value:
+        for name in batch:
+            if self._newest.get(name) is batch[name][1]:
                 del self._newest[name]
         self._settle()
 
     def oldest(self, limit: int) -> list[tuple]:
         """Return the first readings whose time is known: id, seconds since 1970, variables."""
-        if not clock.is_set():
-            return []
-        return [(number, at + clock.jump, what) for number, at, what in self._held[:limit]]
+        records = []
+        if clock.is_set():
+            for number, stamp, variables in self._held[:limit]:
+                records.append((number, stamp + clock.jump, variables))
+        return records
 
     def confirm(self, records: list[tuple]) -> None:
         """Be done with what `oldest` gave, up to the last of these."""
@@ -107,6 +102,18 @@ class Outbox:
 
     def clock_was_set(self) -> None:
         """Note that stamps can be told as times from now on."""
+
+    def _add(self, stamp, variables):
+        self._last += 1
+        self._held.append((self._last, stamp, variables))
+        for name in variables:
+            self.superseded += self._is_live and name in self._newest
+            self._newest[name] = self._held[-1]
+        if self._is_live:
+            self._settle()
+        if len(self._held) > self._most:
+            self._held.pop(0)
+            self.dropped += 1
 
     def _settle(self):
         """Be done with every reading that is older than all that is true now."""

@@ -1,14 +1,16 @@
-"""Choose the way to the server, and what all ways share: when to try again, what to say."""
+"""Send over HTTP, and choose and share what all ways have: when to try again, what to say."""
 
 import random
 
 from micropython import const
 
-from .clock import is_set
+from .clock import is_set, set_from_date
 from .connection import Unreachable
+from .protocol import DELIVERED, TRY_LATER, WRONG_PAYLOAD, ValidationError, ingest_request
 
 _FIRST_WAIT_MS = const(1000)
 _LONGEST_WAIT_MS = const(300000)
+_SUSPECT_TRIES = const(3)
 
 
 def make(settings: dict, ca: bytes | None) -> tuple:
@@ -22,10 +24,11 @@ def make(settings: dict, ca: bytes | None) -> tuple:
         ValueError: the certificate is none.
     """
     if settings["url"][0] == "m":
+        from machine import unique_id
+
         from .mqtt import MqttClient, Publishing
 
-        return MqttClient(settings, ca), Publishing
-    from .delivery import Delivery
+        return MqttClient(settings, ca, unique_id().hex()), Publishing
     from .http import HttpClient
 
     return HttpClient(settings["url"], ca, settings["timeout_s"]), Delivery
@@ -90,3 +93,55 @@ class Sender:
         self._wait_ms = min(2 * self._wait_ms, _LONGEST_WAIT_MS)
         print(f"not delivered: {why}; next try in {(wait_ms + 999) // 1000} s")
         return wait_ms
+
+
+class Delivery(Sender):
+    """Brings what is true now to the server over HTTP, and acts on what it answers.
+
+    Sends one request after another: all that waits, or singly while a culprit is sought.
+    """
+
+    _suspicions = 0
+    _limit = None
+
+    async def _send(self):
+        batch = self._outbox.newest(self._limit)
+        if not batch:
+            self._limit = None
+            return 0
+        variables = {name: batch[name][0] for name in batch}
+        try:
+            request = ingest_request(
+                self._settings["device_id"], self._settings["token"], variables
+            )
+        except ValidationError as err:
+            return self._drop(batch, err)
+        # Certificates are only valid between two dates.
+        await self._reach(bool(self._settings["ca_file"]))
+        answer = await self._client.send(request)
+        if not is_set():
+            # For a board whose network has no time server.
+            set_from_date(self._client.get("date") or "")
+        kind = answer.kind
+        if kind == DELIVERED:
+            self._suspicions = 0
+            self._outbox.remove(batch)
+            self._delivered(variables)
+            return 0
+        said = f"the server said {answer.message} ({answer.status})"
+        if kind == TRY_LATER:
+            self._suspicions = self._suspicions + 1 if answer.suspect else 0
+            if self._suspicions < _SUSPECT_TRIES:
+                return self._later(said, answer.retry_after_s)
+            self._suspicions = 0
+        elif kind != WRONG_PAYLOAD:
+            return self._refused(said + ". Check url, device_id and token in the settings")
+        return self._drop(batch, answer.message)
+
+    def _drop(self, batch, why):
+        if len(batch) > 1:
+            self._limit = 1
+        else:
+            self._outbox.remove(batch)
+            print("dropped", *batch, "because", why)
+        return 0

@@ -41,12 +41,12 @@ class Store(Outbox):
 
     def __init__(self, directory: str, kb: int, every: int, every_s: int, max_age_s: int):
         super().__init__(max_age_s, _MOST_HELD)
-        self._directory = directory
+        self._folder = directory
         self._bytes = kb * 1024
         self._every = every
         self._every_s = every_s
         # Of each file: its number, its bytes and the last reading in it.
-        self._segments = []
+        self._files = []
         # What is before this in the first file is done with.
         self._offset = 0
         # The last reading on flash, and the last that is done with.
@@ -63,10 +63,6 @@ class Store(Outbox):
 
     def put(self, variables: dict[str, int | float]) -> None:
         """Add what was measured now, by variable."""
-        for name, value in list(variables.items()):
-            # JSON has no word for what is no number, or has no end.
-            if value - value:
-                del variables[name]
         super().put(variables)
         self.flush(False)
 
@@ -123,17 +119,17 @@ class Store(Outbox):
     def _open(self):
         cycle = stamp = highest = 0
         try:
-            os.mkdir(self._directory)
+            os.mkdir(self._folder)
         except OSError:
             # It is there, or the next call says what is wrong.
             pass
         try:
-            for name in os.listdir(self._directory):
+            for name in os.listdir(self._folder):
                 if name.isdigit():
-                    self._segments.append([int(name), 0, 0])
+                    self._files.append([int(name), 0, 0])
         except OSError as err:
             self._complain(err)
-        self._segments.sort()
+        self._files.sort()
         for segment, entry, segment[1] in self._entries():
             if len(entry) == 4:
                 segment[2], cycle, stamp, _ = entry
@@ -162,7 +158,7 @@ class Store(Outbox):
     def _entries(self):
         """Yield what is whole in the files: which of them, the entry, and where it ends."""
         offset = self._offset
-        for segment in list(self._segments):
+        for segment in list(self._files):
             try:
                 with open(self._path(segment), "rb") as file:
                     file.seek(offset)
@@ -181,9 +177,9 @@ class Store(Outbox):
             line = json.dumps(entry).encode()
             data += b"\n%s%08x\n" % (line, crc32(line))
         has_readings = len(entry) == 4
-        while has_readings and self._segments and self._room() < len(data):
+        while has_readings and self._files and self._room() < len(data):
             self._drop()
-        segment = self._segments[-1] if self._segments else [0, self._bytes, 0]
+        segment = self._files[-1] if self._files else [0, self._bytes, 0]
         if segment[1] * _SEGMENTS >= self._bytes:
             segment = [segment[0] + 1, 0, 0]
         try:
@@ -194,7 +190,7 @@ class Store(Outbox):
             return False
         self._is_told = False
         if not segment[1]:
-            self._segments.append(segment)
+            self._files.append(segment)
         segment[1] += len(data)
         if has_readings:
             if self._written == self._done:
@@ -207,7 +203,7 @@ class Store(Outbox):
         before = self._done // self._every
         entries = self._entries()
         for segment, entry, end in entries:
-            while self._segments[0] is not segment:
+            while self._files[0] is not segment:
                 self._drop()
             if len(entry) == 4 and entry[0] > self._done:
                 if entry[0] > number:
@@ -217,14 +213,14 @@ class Store(Outbox):
                     self.dropped += 1
             self._offset = end
         entries.close()
-        while self._segments and number >= self._written:
+        while self._files and number >= self._written:
             self._drop()
         # Not for each: after a power cut a few that are done with may come again.
-        if self._segments and self._done // self._every > before:
+        if self._files and self._done // self._every > before:
             self._append([(self._done,)])
 
     def _drop(self):
-        segment = self._segments.pop(0)
+        segment = self._files.pop(0)
         self._offset = 0
         if segment[2] > self._done:
             self.dropped += segment[2] - self._done
@@ -235,15 +231,16 @@ class Store(Outbox):
             self._complain(err)
 
     def _path(self, segment):
-        return f"{self._directory}/{segment[0]}"
+        return f"{self._folder}/{segment[0]}"
 
     def _room(self):
         room = self._bytes
-        for segment in self._segments:
+        for segment in self._files:
             room -= segment[1]
         return room
 
     def _complain(self, err):
         if not self._is_told:
             self._is_told = True
-            print(f"outbox: {self._directory} fails ({err}), readings wait in memory. Free flash")
+            where = f"outbox: {self._folder} fails (error {err.errno})"
+            print(where + ", readings wait in memory. Free flash")

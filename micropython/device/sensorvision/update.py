@@ -86,22 +86,27 @@ def sign(key: bytes, message: bytes) -> bytes:
 
 
 class _Download(HttpClient):
-    async def fetch(self, name, most, take):
+    def fetch(self, name, most, take):
         """Have a file's bytes, at most so many, taken as they come."""
         self._most = most
+        self._left = None
         self._pass_on = take
-        await self.send(Request("GET", "/" + name, {}, b""))
+        return self.send(Request("GET", "/" + name, {}, b""))
 
-    async def _body(self, status, headers):
-        left = int(headers.get("content-length", -1))
-        if status != 200 or not 0 <= left <= self._most:
-            # A redirect is not followed either: it could lead anywhere.
-            raise ValueError(f"status {status}, {left} bytes. Check update.url")
-        while left:
-            data = await self._take(min(left, _CHUNK_BYTES))
-            self._pass_on(data)
-            left -= len(data)
-        return b"", True
+    def _body(self, status, at):
+        if self._left is None:
+            self._left = int(self.get("content-length") or -1)
+            if status != 200 or not 0 <= self._left <= self._most:
+                # A redirect is not followed either: it could lead anywhere.
+                raise ValueError(f"status {status}, {self._left} bytes. Check update.url")
+        data = self._received[at:]
+        self._received = self._received[:at]
+        self._pass_on(data)
+        self._left -= len(data)
+        if self._left > 0:
+            return None
+        self._is_over = self._is_over or self._left < 0
+        return b""
 
 
 async def _stage(options, ca, link):
@@ -129,17 +134,16 @@ async def _stage(options, ca, link):
             return False
         for path, (size, digest) in files.items():
             target = _NEW + "/" + path
-            if _digest(target) == digest:
-                # It came before the power went, or the network.
-                continue
-            directory = target.rpartition("/")[0]
-            if not _is_there(directory):
-                os.mkdir(directory)
-            with open(target, "wb") as file:
-                await client.fetch(path, size, file.write)
-            # What lies on the flash counts, not what came.
+            # Else it came before the power went, or the network.
             if _digest(target) != digest:
-                raise ValueError(path + " is damaged. Write the release again")
+                directory = target.rpartition("/")[0]
+                if not _is_there(directory):
+                    os.mkdir(directory)
+                with open(target, "wb") as file:
+                    await client.fetch(path, size, file.write)
+                # What lies on the flash counts, not what came.
+                if _digest(target) != digest:
+                    raise ValueError(path + " is damaged. Write the release again")
     finally:
         client.close()
     _write(_DRAFT, _STARTS)

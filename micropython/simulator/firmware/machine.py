@@ -17,9 +17,9 @@ SOFT_RESET = 5
 
 _EXIT_RESET = 64
 _EXIT_DEEP_SLEEP = 65
+_EXIT_BOOTLOADER = 66
 
 _RTC_MEMORY_BYTES = 2048
-_EXIT_BOOTLOADER = 66
 
 _ENODEV = 19
 _ETIMEDOUT = 110
@@ -43,6 +43,11 @@ def reset():
     sys.exit(_EXIT_RESET)
 
 
+def bootloader(timeout=0):
+    """Start what takes new firmware in the place of the board's own."""
+    sys.exit(_EXIT_BOOTLOADER)
+
+
 def lightsleep(ms):
     """Stop the processor for a while; the watchdog goes on counting."""
     time.sleep_ms(ms)
@@ -52,13 +57,14 @@ def deepsleep(ms):
     """Switch off for a while, and start anew; only the clock and its memory have power."""
     if not pace.guard(None):
         tell(b"off\n")
-    time.sleep_ms(ms)
+    end = time.ticks_add(time.ticks_ms(), ms)
+    while time.ticks_diff(end, time.ticks_ms()) > 0:
+        try:
+            time.sleep_ms(time.ticks_diff(end, time.ticks_ms()))
+        except KeyboardInterrupt:
+            # A chip that is off hears nobody.
+            pass
     sys.exit(_EXIT_DEEP_SLEEP)
-
-
-def bootloader(timeout=0):
-    """Start what takes new firmware in the place of the board's own."""
-    sys.exit(_EXIT_BOOTLOADER)
 
 
 def reset_cause():

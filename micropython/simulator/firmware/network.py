@@ -75,9 +75,10 @@ class WLAN:
     def connect(self, ssid, key=None):
         """Begin to join a network; `status` tells how that goes."""
         self._hang("connect")
-        if not WLAN._is_active or (self._port() == "esp32" and WLAN._joined is not None):
-            raise OSError("Wifi Internal Error")
         radio = self._radio()
+        is_busy = self._port() == "esp32" and WLAN._joined is not None
+        if not WLAN._is_active or is_busy or radio.get("refuses"):
+            raise OSError("Wifi Internal Error")
         WLAN._joined = radio
         WLAN._polls = 0
         WLAN._refusal = None
