@@ -175,7 +175,7 @@ async def test_https_with_a_key_needs_the_signature_too(tmp_path: Path) -> None:
         releases.offer("9.0.0", FILES, key="another-key-than-the-board-has")
         [found], printed, _ = await check(tmp_path, releases.url, ca=ca)
     assert found is False
-    assert "manifest.json is not signed with update.key" in printed
+    assert "manifest.json: not signed with update.key" in printed
 
 
 async def test_wrong_signature_is_refused_and_nothing_is_fetched(
@@ -187,7 +187,7 @@ async def test_wrong_signature_is_refused_and_nothing_is_fetched(
     )
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    assert "no update: manifest.json is not signed with update.key" in printed
+    assert "no update: manifest.json: not signed with update.key" in printed
     assert KEY not in printed
     assert not (flash / NEW).exists()
     assert releases.asked == ["manifest.json", "manifest.sig"]

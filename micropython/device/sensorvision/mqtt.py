@@ -153,7 +153,7 @@ class Publishing(Sender):
     _limit = _MOST_RECORDS
 
     async def _send(self):
-        outbox = self._outbox
+        outbox = self.outbox
         if not outbox.has_any():
             return 0
         # Every reading is told with its time.
@@ -163,13 +163,12 @@ class Publishing(Sender):
             variables, errors, count = _first_moment(records)
             if variables:
                 message = {
-                    "deviceId": self._settings["device_id"],
-                    "apiToken": self._settings["token"],
+                    "deviceId": self.settings["device_id"],
+                    "apiToken": self.settings["token"],
                     "timestamp": iso(records[0][1]),
                     "variables": variables,
                 }
-                await self._client.publish("telemetry", json.dumps(message).encode())
-                self._delivered(variables)
+                await self.client.publish("telemetry", json.dumps(message).encode())
         except Refused as err:
             return self._refused(err)
         except MemoryError:
@@ -182,6 +181,8 @@ class Publishing(Sender):
             outbox.dropped += 1
             print("dropped because", err)
         outbox.confirm(records[:count])
+        if variables:
+            self._delivered(variables)
         return 0
 
 
@@ -204,14 +205,15 @@ def _first_moment(records):
 
 
 def _packet(kind, *parts):
-    size = sum(len(part) for part in parts)
+    body = b"".join(parts)
+    size = len(body)
     head = bytearray((kind,))
     # Section 2.2.3: seven bits a byte, the lowest first.
     while size > 127:
         head.append(size & 127 | 128)
         size >>= 7
     head.append(size)
-    return b"".join((bytes(head),) + parts)
+    return bytes(head) + body
 
 
 def _text(text):

@@ -37,7 +37,7 @@ def make(settings: dict, ca: bytes | None) -> tuple:
 class Sender:
     """Sends what waits in an outbox, and waits longer after each failure.
 
-    Args:
+    Attributes:
         settings: the board's settings.
         outbox: where the readings are.
         client: what talks to the server.
@@ -47,10 +47,10 @@ class Sender:
     _wait_ms = _FIRST_WAIT_MS
 
     def __init__(self, settings: dict, outbox, client, link):
-        self._settings = settings
-        self._outbox = outbox
-        self._client = client
-        self._link = link
+        self.settings = settings
+        self.outbox = outbox
+        self.client = client
+        self.link = link
 
     async def send(self) -> int:
         """Send what waits, or some of it.
@@ -61,23 +61,25 @@ class Sender:
         try:
             return await self._send()
         except Unreachable as err:
-            self._link.distrust()
+            self.link.distrust()
             return self._later(err)
 
-    async def _reach(self, needs_clock):
-        await self._link.up(needs_clock)
+    async def _reach(self, clock):
+        await self.link.up(clock)
         if is_set():
-            self._outbox.clock_was_set()
+            self.outbox.clock_was_set()
 
     def _delivered(self, variables):
-        self._link.trust()
+        self.link.trust()
         if self._wait_ms > _FIRST_WAIT_MS:
             self._wait_ms = _FIRST_WAIT_MS
-            print("the server answers again; superseded:", self._outbox.superseded)
-        text = ""
+            print("the server answers again; superseded:", self.outbox.superseded)
+        # Piece by piece: where memory is short, all of them make no text.
+        start = "delivered "
         for name, value in variables.items():
-            text += f", {name}={value}"
-        print("delivered", text[2:])
+            print(f"{start}{name}={value}", end="")
+            start = ", "
+        print()
 
     def _refused(self, why):
         print("refused:", why)
@@ -105,27 +107,27 @@ class Delivery(Sender):
     _limit = None
 
     async def _send(self):
-        batch = self._outbox.newest(self._limit)
+        batch = self.outbox.newest(self._limit)
         if not batch:
             self._limit = None
             return 0
-        variables = {name: batch[name][0] for name in batch}
+        variables = {}
+        for name in batch:
+            variables[name] = batch[name][0]
         try:
-            request = ingest_request(
-                self._settings["device_id"], self._settings["token"], variables
-            )
+            request = ingest_request(self.settings["device_id"], self.settings["token"], variables)
         except ValidationError as err:
             return self._drop(batch, err)
         # Certificates are only valid between two dates.
-        await self._reach(bool(self._settings["ca_file"]))
-        answer = await self._client.send(request)
+        await self._reach(bool(self.settings["ca_file"]))
+        answer = await self.client.send(request)
         if not is_set():
             # For a board whose network has no time server.
-            set_from_date(self._client.get("date") or "")
+            set_from_date(self.client.get("date") or "")
         kind = answer.kind
         if kind == DELIVERED:
             self._suspicions = 0
-            self._outbox.remove(batch)
+            self.outbox.remove(batch)
             self._delivered(variables)
             return 0
         said = f"the server said {answer.message} ({answer.status})"
@@ -142,6 +144,6 @@ class Delivery(Sender):
         if len(batch) > 1:
             self._limit = 1
         else:
-            self._outbox.remove(batch)
+            self.outbox.remove(batch)
             print("dropped", *batch, "because", why)
         return 0

@@ -79,7 +79,10 @@ def sign(key: bytes, message: bytes) -> bytes:
         key = sha256(key).digest()
     key += bytes(64 - len(key))
     for mask in (0x36, 0x5C):
-        digest = sha256(bytes(byte ^ mask for byte in key))
+        pad = bytearray(key)
+        for at in range(64):
+            pad[at] ^= mask
+        digest = sha256(pad)
         digest.update(message)
         message = digest.digest()
     return message
@@ -88,20 +91,20 @@ def sign(key: bytes, message: bytes) -> bytes:
 class _Download(HttpClient):
     def fetch(self, name, most, take):
         """Have a file's bytes, at most so many, taken as they come."""
-        self._most = most
+        self.most = most
         self._left = None
-        self._pass_on = take
+        self.take = take
         return self.send(Request("GET", "/" + name, {}, b""))
 
     def _body(self, status, at):
         if self._left is None:
             self._left = int(self.get("content-length") or -1)
-            if status != 200 or not 0 <= self._left <= self._most:
+            if status != 200 or not 0 <= self._left <= self.most:
                 # A redirect is not followed either: it could lead anywhere.
                 raise ValueError(f"status {status}, {self._left} bytes. Check update.url")
         data = self._received[at:]
         self._received = self._received[:at]
-        self._pass_on(data)
+        self.take(data)
         self._left -= len(data)
         if self._left > 0:
             return None
@@ -121,12 +124,12 @@ async def _stage(options, ca, link):
     try:
         text = bytearray()
         await client.fetch("manifest.json", _MAX_MANIFEST_BYTES, text.extend)
+        signature = bytearray()
         if key:
-            signature = bytearray()
             await client.fetch("manifest.sig", 64, signature.extend)
-            if signature != sign(key.encode(), text).hex().encode():
-                raise ValueError("manifest.json is not signed with update.key")
         try:
+            if key and signature != sign(key.encode(), text).hex().encode():
+                raise ValueError("not signed with update.key")  # noqa: TRY301  it is small
             files = _wanted(text)
         except Exception as err:
             raise ValueError(f"manifest.json: {err}. Write the release again") from None

@@ -12,7 +12,7 @@ class BOARD:
     }
 
     def __init__(self, options: dict):
-        self._options = options
+        self.options = options
         self._since_s = stamp()
 
     async def read(self) -> dict[str, float]:
@@ -25,7 +25,7 @@ class BOARD:
         from machine import ADC, Pin
         import network
 
-        options = self._options
+        options = self.options
         # By the clock: the ticks start over after twelve days.
         readings = {"uptime": stamp() - self._since_s}
         try:
@@ -48,9 +48,10 @@ def _temperature(adc):
     except ImportError:
         # The formula of the RP2040's data sheet, 4.9.5, which holds for the RP2350 too.
         return 27 - (_volts(adc(adc.CORE_TEMP)) - 0.706) / 0.001721
-    if hasattr(esp32, "mcu_temperature"):
+    try:
         return esp32.mcu_temperature()
-    return (esp32.raw_temperature() - 32) / 1.8
+    except AttributeError:
+        return (esp32.raw_temperature() - 32) / 1.8
 
 
 def _volts(adc):

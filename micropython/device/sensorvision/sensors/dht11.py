@@ -15,7 +15,7 @@ class DHT11:
     OPTIONS = {"pin": (int, 4, 4, 0, 48)}
 
     def __init__(self, options: dict):
-        self._pin = options["pin"]
+        self.pin = options["pin"]
         self._asked_ms = None
 
     async def read(self) -> dict[str, float]:
@@ -38,7 +38,7 @@ class DHT11:
         # A sensor that comes back later starts anew.
         self._asked_ms = None
         raise SensorError(
-            f"{problem} on pin {self._pin}. "
+            f"{problem} on pin {self.pin}. "
             "Check power, ground, data wire and its pull-up of 10 kOhm"
         )
 
@@ -50,7 +50,7 @@ class DHT11:
         self._asked_ms = time.ticks_ms()
         frame = bytearray(5)
         try:
-            dht_readinto(Pin(self._pin), frame)
+            dht_readinto(Pin(self.pin), frame)
         except OSError:
             return "no answer", None
         humidity, wet_rest, temperature, warm_rest, check = frame

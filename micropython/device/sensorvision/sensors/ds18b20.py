@@ -24,8 +24,8 @@ class DS18B20:
     }
 
     def __init__(self, options: dict):
-        self._pin = options["pin"]
-        self._rom = options["rom"].lower()
+        self.pin = options["pin"]
+        self.rom = options["rom"].lower()
 
     async def read(self) -> dict[str, float]:
         """Measure once.
@@ -40,15 +40,18 @@ class DS18B20:
         from machine import Pin
         from onewire import OneWire
 
-        bus = OneWire(Pin(self._pin))
-        roms = {rom.hex(): rom for rom in bus.scan() if rom[0] == _FAMILY}
+        bus = OneWire(Pin(self.pin))
+        roms = {}
+        for rom in bus.scan():
+            if rom[0] == _FAMILY:
+                roms[rom.hex()] = rom
         problem = "no answer"
         if roms:
             # A single one is the only key, and needs not be chosen.
             ids = " or ".join(roms)
-            rom = roms.get(self._rom or ids)
+            rom = roms.get(self.rom or ids)
             if not rom:
-                raise SensorError(f"rom {self._rom!r} is not on pin {self._pin}. Choose {ids}")
+                raise SensorError(f"rom {self.rom!r} is not on pin {self.pin}. Choose {ids}")
             bus.reset()
             bus.writebyte(_SKIP_ROM)
             bus.writebyte(_CONVERT)
@@ -67,6 +70,6 @@ class DS18B20:
             else:
                 problem = "85.0 C after a loss of power"
         raise SensorError(
-            f"{problem} on pin {self._pin}. "
+            f"{problem} on pin {self.pin}. "
             "Check power, ground, data wire and its pull-up of 4.7 kOhm"
         )
