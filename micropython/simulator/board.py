@@ -15,11 +15,6 @@ from micropython.simulator.world import World, write_world
 
 _WATCH_INTERVAL_S = 0.1
 
-_CAUSES = {
-    process.EXIT_RESET: process.HARD_RESET,
-    process.EXIT_DEEP_SLEEP: process.DEEP_SLEEP,
-}
-
 
 class SimulatedBoard:
     """A board that is on between `start` and `stop`.
@@ -221,7 +216,7 @@ class SimulatedBoard:
         if has_bitten:
             self.bites_ms.append(self._now_ms())
             return process.WATCHDOG
-        return _CAUSES.get(code)
+        return process.cause_of(code)
 
 
 async def _guard(watchdog: process.Watchdog, bite: Callable[[], None]) -> None:

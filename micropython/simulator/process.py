@@ -56,6 +56,11 @@ def environment(
     }
 
 
+def cause_of(code: int) -> int | None:
+    """Return why a board starts again whose program has ended so, or None if it does not."""
+    return {EXIT_RESET: HARD_RESET, EXIT_DEEP_SLEEP: DEEP_SLEEP}.get(code)
+
+
 def rtc_memory(world: Path) -> Path:
     """Return the file that holds what the board's clock remembers while it has power."""
     return world.with_name(world.name + ".rtc")

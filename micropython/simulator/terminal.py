@@ -20,12 +20,6 @@ _REBOOT_DEADLINE_S = 10.0
 _READER_DEADLINE_S = 2.0
 _UF2_BLOCK_BYTES = 512
 
-# Why the chip starts again, by how the process of its program ended.
-_CAUSES = {
-    process.EXIT_RESET: process.HARD_RESET,
-    process.EXIT_DEEP_SLEEP: process.DEEP_SLEEP,
-    -signal.SIGKILL: process.WATCHDOG,
-}
 
 _INTERRUPT = b"\x03"
 _ENTER_RAW_REPL = b"\x01"
@@ -186,10 +180,11 @@ class Terminal:
         if code == process.EXIT_BOOTLOADER and self._drive:
             self._take_firmware(self._drive)
             code = process.EXIT_RESET
-        if code in _CAUSES:
+        cause = process.WATCHDOG if code == -signal.SIGKILL else process.cause_of(code)
+        if cause:
             self._is_raw = False
             self._watchdog.reset()
-            self._child, self._console = self._start(_CAUSES[code])
+            self._child, self._console = self._start(cause)
             return
         self._print(_SOFT_REBOOT)
         self._child, self._console = self._start(process.SOFT_RESET)

@@ -117,6 +117,9 @@ _WHOLE = {
     "HTTP 1.0": [b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n", OK_BODY, CLOSE],
     "after an interim answer": [b"HTTP/1.1 100 Continue\r\n\r\n", OK],
     "bare line feeds": [OK.replace(b"\r\n", b"\n")],
+    "names and values in any case": [
+        chunked(4).replace(b"Transfer-Encoding: chunked", b"TRANSFER-encoding:CHUNKED")
+    ],
 }
 
 

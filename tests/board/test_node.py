@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import trustme
 
-from micropython.manifest import ROOT
+from micropython.manifest import ROOT, device_files
 from micropython.simulator import bme280, temperature_ramp, wlan
+from proofs.releases import KEY, offering
 from sandbox import Sandbox, Settings
 
 from .conftest import TOKEN, WIFI, NewBoard, healthy_world, node_settings
@@ -303,6 +304,28 @@ async def test_crash_is_printed_and_the_board_starts_again(
         board.change_world(healthy_world())
         await board.wait_for_line("delivered ")
     assert board.resets == 1
+
+
+async def test_newer_version_is_fetched_after_a_delivery_and_confirmed_by_its_own(
+    new_board: NewBoard, sandbox: Sandbox
+) -> None:
+    prefix = "sensorvision/"
+    files = {
+        name.removeprefix(prefix): source.read_bytes()
+        for name, source in device_files().items()
+        if name.startswith(prefix)
+    }
+    files["__init__.py"] = b'__version__ = "9.0.0"\n'
+    async with offering() as releases:
+        releases.offer("9.0.0", files)
+        update = {"url": releases.url, "key": KEY}
+        async with new_board(node_settings(sandbox.url, update=update)) as board:
+            await board.wait_for_line("sensorvision 9.0.0 on ", 60)
+            await board.wait_for_line("update: confirmed")
+            seen = len(board.lines)
+            await board.wait_for_line("delivered ", after=seen)
+    assert board.resets == 1
+    assert len([line for line in board.lines if line.startswith("delivered ")]) >= 2
 
 
 def test_every_file_of_the_board_is_in_the_package() -> None:

@@ -309,7 +309,16 @@ async def test_self_test_names_what_fails(
     assert steps[-1].startswith("selftest: wifi failed: wifi home (status 201) can't")
     board = new_board(node_settings("http://127.0.0.1:1"))
     steps = await _self_test(board)
-    assert steps[-1] == "selftest: delivery failed: the line before says why"
+    assert steps[-1] == (
+        "selftest: delivery failed: 127.0.0.1:1, connecting: ECONNREFUSED"
+    )
+    board = new_board(
+        node_settings(sandbox.url, token="99999999-9999-4999-8999-999999999999")
+    )
+    steps = await _self_test(board)
+    assert steps[-1].startswith(
+        "selftest: delivery failed: the server said Invalid API key (401)"
+    )
     board = new_board(node_settings(sandbox.url, interval_s=0))
     assert await _self_test(board) == [
         (

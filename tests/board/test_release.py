@@ -127,7 +127,12 @@ async def test_unpacked_zip_is_a_board_that_reports(
     with zipfile.ZipFile(tmp_path / "board.zip") as archive:
         archive.extractall(board.flash)
     assert set(contents(board.flash)) == {
-        *device_files(),
+        "main.py",
+        *(
+            target.replace(".py", ".mpy")
+            for target in device_files()
+            if target != "main.py"
+        ),
         "README.txt",
         "settings.example.json",
     }

@@ -7,6 +7,9 @@ from .protocol import read_answer
 
 _MAX_BODY_BYTES = const(4096)
 
+_COLON = const(0x3A)
+_ZERO = const(0x30)
+
 
 class HttpClient(Connection):
     """A client of one server; see `Connection` for its arguments."""
@@ -47,7 +50,11 @@ class HttpClient(Connection):
         at = 0
         while at := data.find(b"\n", at, self._body_at) + 1:
             end = at + len(name)
-            if end < self._body_at and data[end] == 58 and data[at:end].decode().lower() == name:
+            if (
+                end < self._body_at
+                and data[end] == _COLON
+                and data[at:end].decode().lower() == name
+            ):
                 return data[end + 1 : data.find(b"\n", end)].decode().strip()
         return None
 
@@ -67,14 +74,15 @@ class HttpClient(Connection):
         body = self._body(self._status, self._body_at)
         if body is None:
             return None
-        self._is_keeping = (
-            not self._is_over and data[7] != 48 and self.get("connection") != "close"
-        )
+        # HTTP 1.0 keeps none.
+        self._is_keeping = not self._is_over and data[7] != _ZERO
+        if (self.get("connection") or "").lower() == "close":
+            self._is_keeping = False
         return read_answer(self._status, self, body)
 
     def _body(self, status, at):
         data = self._received
-        if self.get("transfer-encoding") == "chunked":
+        if (self.get("transfer-encoding") or "").lower() == "chunked":
             return self._chunks(at)
         size = 0
         if status not in (204, 304):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 import time
 
 from machine import WDT, reset
@@ -50,6 +51,7 @@ class Node:
         health: what ails the board.
         link: what keeps it in its network.
         outbox: what waits for the server.
+        sender: what brings it there.
         sources: its sensors.
         trouble: the number of what is wrong now, 0 for nothing.
         update_s: when a newer version is looked for, on the board's clock.
@@ -76,7 +78,7 @@ class Node:
 
             self.outbox = Outbox(max_age_s, _MOST_IN_MEMORY)
         self.sources = [Source(options) for options in settings["sensors"]]
-        self._sender = sender(settings, self.outbox, self.client, self.link)
+        self.sender = sender(settings, self.outbox, self.client, self.link)
         self._ca = ca
         self._success_ms = time.ticks_ms()
         self._is_filled = asyncio.Event()
@@ -115,7 +117,10 @@ class Node:
         if self._watchdog:
             from machine import Timer
 
-            Timer(0).init(period=_WATCH_MS, callback=lambda _: self.feed())
+            # RP2 has no timer with a number.
+            Timer(-1 if sys.platform == "rp2" else 0).init(
+                period=_WATCH_MS, callback=lambda _: self.feed()
+            )
 
     def feed(self) -> None:
         """Feed the watchdog, if it runs."""
@@ -146,7 +151,7 @@ class Node:
         self._light(1)
         link.is_trusted = False
         try:
-            wait_ms = await self._sender.send()
+            wait_ms = await self.sender.send()
         except MemoryError:
             self._shortages += 1
             if self._shortages == _MOST_SHORTAGES:

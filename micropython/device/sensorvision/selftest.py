@@ -45,7 +45,7 @@ async def _try(node):
         return
     if node.outbox.has_any():
         await node.send()
-        _say("delivery", None if link.is_trusted else "the line before says why")
+        _say("delivery", None if link.is_trusted else node.sender.why)
     else:
         _say("delivery", "no sensor has measured anything")
 

@@ -42,8 +42,12 @@ class Sender:
         outbox: where the readings are.
         client: what talks to the server.
         link: what keeps the board in its network and its clock right.
+
+    Attributes:
+        why: why something was not delivered, last time.
     """
 
+    why = "it was dropped"
     _wait_ms = _FIRST_WAIT_MS
 
     def __init__(self, settings: dict, outbox, client, link):
@@ -82,11 +86,13 @@ class Sender:
         print()
 
     def _refused(self, why):
+        self.why = why
         print("refused:", why)
         # Only a person can help here, who may do so on the server without touching the board.
         return _LONGEST_WAIT_MS
 
     def _later(self, why, retry_after_s=None):
+        self.why = why
         # Boards that lost the server together must not come back together.
         wait_ms = max(
             1 + random.getrandbits(16) * self._wait_ms // 65536,
