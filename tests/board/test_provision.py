@@ -108,7 +108,7 @@ async def test_what_the_board_complains_of_is_told(
     assert ended.code == Exit.NOT_DELIVERED
     assert (
         "No reading has been delivered. It said: refused: the server said Invalid API key "
-        "(401). Put the device's token into the settings again."
+        "(401). Check url, device_id and token in the settings."
     ) in ended.output
 
 
