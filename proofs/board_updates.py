@@ -23,7 +23,7 @@ _BLOCKS = 56
 _LEAST_OPERATIONS = 100
 
 # What a version of the port needs to fetch another one.
-_FETCHING = {"connection", "http", "protocol", "staging", "update", "url"}
+_FETCHING = {"connection", "http", "protocol", "update", "url"}
 
 _START = """
 import sys

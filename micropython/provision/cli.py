@@ -1,6 +1,6 @@
 """The command line: `sensorvision board ...`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import contextlib
 import functools
 import math
@@ -315,6 +315,13 @@ def logs(port: str | None, seconds: float | None) -> Exit:
     metavar="DIR",
     help="Touch no board, but write into DIR what boards fetch over the air.",
 )
+@click.option(
+    "--zip",
+    "archive",
+    type=_PATH,
+    metavar="FILE",
+    help="Touch no board, but write FILE, a zip to unpack onto one.",
+)
 @click.option("--version", help="With --release: its version, by default the port's.")
 @click.option(
     "--key-file",
@@ -327,15 +334,21 @@ def update(
     wait: float,
     timeout: int,
     directory: Path | None,
+    archive: Path | None,
     version: str | None,
     key_file: Path | None,
 ) -> Exit:
     """Bring the port's files on a board up to date by cable, and keep its settings."""
+    if (key_file or version) and not directory:
+        raise click.UsageError("--key-file and --version need --release.")
     if directory:
         _write_release(directory, version or release.port_version(), key_file)
+    if archive:
+        with _files_usable():
+            release.write_zip(archive)
+        click.echo(f"Version {release.port_version()} is in {archive}.")
+    if directory or archive:
         return Exit.DONE
-    if key_file or version:
-        raise click.UsageError("--key-file and --version need --release.")
     found, survey = _flashed(port, wait)
     work.write(
         found,
@@ -359,12 +372,18 @@ def _flashed(port: str | None, wait_s: float) -> tuple[Board, firmware.Survey]:
 
 
 def _write_release(directory: Path, version: str, key_file: Path | None) -> None:
-    try:
+    with _files_usable():
         key = key_file.read_text(encoding="utf-8").strip() if key_file else None
         release.write_release(directory, version, key)
+    signed = "signed" if key else "not signed"
+    click.echo(f"Version {version} is in {directory}, {signed}.")
+
+
+@contextlib.contextmanager
+def _files_usable() -> Iterator[None]:
+    try:
+        yield
     except OSError as err:
         raise ProvisionError(
             Exit.SETTINGS, f"{err.filename} can't be used: {err.strerror}"
         ) from err
-    signed = "signed" if key else "not signed"
-    click.echo(f"Version {version} is in {directory}, {signed}.")

@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 
 from micropython.manifest import ROOT, device_files
-from micropython.provision.build import build, cross_compile
+from micropython.provision.build import build, cross_compile, emitted_version
 from micropython.provision.errors import Exit, ProvisionError
 
 MPY_VERSION = 6
@@ -97,10 +97,17 @@ def write_release(
 
 
 def write_zip(path: Path) -> None:
-    """Write a zip with all that goes onto a board, the same bytes for the same version."""
-    contents = {
-        target: source.read_bytes() for target, source in device_files().items()
-    }
+    """Write a zip to unpack onto a board, the same bytes for the same version.
+
+    It holds bytecode, which each firmware loads that the port runs on: compiling on the
+    board takes more memory than running.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        built = build(Path(name), emitted_version())
+        contents = {
+            target.removeprefix("/"): file.read_bytes()
+            for target, file in built.items()
+        }
     contents["README.txt"] = _README.format(version=port_version()).encode()
     example = ROOT / "micropython" / "device" / "settings.example.json"
     contents[example.name] = example.read_bytes()

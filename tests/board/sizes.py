@@ -7,6 +7,7 @@ from pathlib import Path
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 from micropython.manifest import ROOT, device_files
 from micropython.measure import Client
@@ -89,8 +90,7 @@ vfs.umount("/")
 vfs.mount(host, "/")
 os.chdir("/")
 sys.path[:] = ["", ".frozen"]
-import sensorvision.delivery, sensorvision.http
-import sensorvision.mqtt, sensorvision.publishing
+import sensorvision.http, sensorvision.mqtt
 from sensorvision.start import run
 run()
 """,
@@ -149,11 +149,21 @@ def mqtt_client(folder: Path, url: str) -> Client:
     return Client(
         folder,
         imports="from sensorvision.mqtt import MqttClient",
-        connect=f"client = MqttClient({url!r}, None, 20, 'dev-a')",
-        send=f"await client.publish({TOPIC!r}, {MESSAGE!r})",
+        connect=f"client = MqttClient({_mqtt_settings(url)!r}, None, 'b1')",
+        send=f"await client.publish('telemetry', {MESSAGE!r})",
         close="client.close()",
         is_async=True,
     )
+
+
+def _mqtt_settings(url: str) -> dict[str, Any]:
+    return {
+        "url": url,
+        "device_id": "dev-a",
+        "interval_s": 60,
+        "timeout_s": 20,
+        "mqtt": {"user": "", "password": "", "prefix": "indcloud"},
+    }
 
 
 def requests_client(folder: Path, url: str, token: str) -> Client:

@@ -53,26 +53,53 @@ _CASES: list[tuple[str, list[str | int], Any]] = [
     (
         "broken for ever",
         [_BROKEN],
-        "a broken frame on pin 14. Shorten the wire or add a pull-up of 10 kOhm",
+        (
+            "a broken frame on pin 14. Check power, ground, data wire and its pull-up of "
+            "10 kOhm"
+        ),
     ),
     (
         "DHT11",
         # 45 % and 24 C as a DHT11 says it.
         ["2d00180045"],
-        "614.4 C and 1152.0 % on pin 15 can't be true. Is it a DHT11 or a DHT22?",
+        {"temperature": 24.0, "humidity": 45.0},
     ),
     (
         "all zero",
         ["0000000000"],
-        "0.0 C and 0.0 % on pin 16 can't be true. Is it a DHT11 or a DHT22?",
+        (
+            "a broken frame on pin 16. Check power, ground, data wire and its pull-up of "
+            "10 kOhm"
+        ),
+    ),
+    (
+        "hotter than any",
+        [dht22_frame(80.1, 40.0)],
+        (
+            "a broken frame on pin 17. Check power, ground, data wire and its pull-up of "
+            "10 kOhm"
+        ),
+    ),
+    (
+        "colder than any",
+        [dht22_frame(-40.1, 40.0)],
+        (
+            "a broken frame on pin 18. Check power, ground, data wire and its pull-up of "
+            "10 kOhm"
+        ),
+    ),
+    (
+        "wetter than any",
+        [dht22_frame(20.0, 100.1)],
+        (
+            "a broken frame on pin 19. Check power, ground, data wire and its pull-up of "
+            "10 kOhm"
+        ),
     ),
     (
         "not there",
         [],
-        (
-            "no answer on pin 17 (error 110). Check power, ground, data wire and its pull-up "
-            "of 10 kOhm"
-        ),
+        "no answer on pin 20. Check power, ground, data wire and its pull-up of 10 kOhm",
     ),
 ]
 _FIRST_PIN = 10

@@ -129,14 +129,20 @@ async def test_silence_is_told_with_what_to_check(
 @pytest.mark.parametrize("flips", [0, 11, 35, 71])
 async def test_one_wrong_bit_is_no_temperature(run: Run, flips: int) -> None:
     assert await read(run, [ds18b20(flips=flips)]) == [
-        "a broken answer on pin 4. Shorten the wire or add a pull-up of 4.7 kOhm"
+        (
+            "a broken answer on pin 4. "
+            "Check power, ground, data wire and its pull-up of 4.7 kOhm"
+        )
     ]
 
 
 async def test_value_of_a_chip_that_has_lost_power_is_refused(run: Run) -> None:
     # Its conversion never ends, so that it still holds what it has from its start.
     assert await read(run, [ds18b20(conversion_ms=1_000_000)]) == [
-        "85.0 C on pin 4 means that it lost power. Check its 3.3 V supply"
+        (
+            "85.0 C after a loss of power on pin 4. "
+            "Check power, ground, data wire and its pull-up of 4.7 kOhm"
+        )
     ]
 
 

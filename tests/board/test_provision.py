@@ -80,7 +80,7 @@ async def test_wrong_settings_are_told_before_the_board_is_changed(
     file.write_text(json.dumps(node_settings(sandbox.url, interval_s="60")))
     ended = await flash(port, f"--settings={file}")
     assert ended.code == Exit.SETTINGS
-    assert "Settings: interval_s '60' is not a whole number." in ended.output
+    assert "Settings: interval_s '60' does not fit." in ended.output
     listed = await command("mpremote", "connect", port, "resume", "ls")
     assert "sensorvision" not in listed.output
 
@@ -108,7 +108,7 @@ async def test_what_the_board_complains_of_is_told(
     assert ended.code == Exit.NOT_DELIVERED
     assert (
         "No reading has been delivered. It said: refused: the server said Invalid API key "
-        "(401). Put the device's token into the settings again."
+        "(401). Check url, device_id and token in the settings."
     ) in ended.output
 
 

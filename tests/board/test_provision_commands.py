@@ -7,6 +7,7 @@ from pathlib import Path
 import pty
 import sys
 from typing import Any
+import zipfile
 
 import pytest
 from serial.tools.list_ports_common import (  # type: ignore[import-untyped]
@@ -80,6 +81,26 @@ async def test_release_is_written_for_boards_to_fetch(tmp_path: Path) -> None:
     assert manifest["version"] == "9.8.7"
     assert all((tmp_path / "web" / name).is_file() for name in manifest["files"])
     assert (tmp_path / "web" / "manifest.sig").is_file()
+
+
+async def test_zip_is_written_to_unpack_onto_a_board(tmp_path: Path) -> None:
+    archive = tmp_path / "board.zip"
+    ended = await command(
+        "micropython.provision", "board", "update", f"--zip={archive}"
+    )
+    assert ended.code == Exit.DONE, ended.output
+    assert f"is in {archive}." in ended.output
+    with zipfile.ZipFile(archive) as unpacked:
+        assert {"main.py", "sensorvision/node.mpy"} < set(unpacked.namelist())
+
+
+async def test_zip_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    archive = tmp_path / "nowhere" / "board.zip"
+    ended = await command(
+        "micropython.provision", "board", "update", f"--zip={archive}"
+    )
+    assert ended.code == Exit.SETTINGS
+    assert f"{archive} can't be used: No such file" in ended.output
 
 
 async def test_key_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -252,12 +273,12 @@ def test_one_of_several_networks_is_changed_or_added() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"intervall_s": 5}, r"intervall_s is unknown\. Did you mean interval_s\?"),
+        ({"intervall_s": 5}, r"'intervall_s' is unknown\. Did you mean interval_s\?"),
         (
             {"sensors": [{"type": "bme28"}]},
             r"type 'bme28' is unknown\. Did you mean bme280\?",
         ),
-        ({"qqqqqqqq": 5}, r"qqqqqqqq is unknown\. Remove it"),
+        ({"qqqqqqqq": 5}, r"'qqqqqqqq' is unknown\. Choose one of"),
     ],
 )
 def test_unknown_setting_is_told_with_the_one_that_was_meant(

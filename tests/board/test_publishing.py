@@ -400,15 +400,15 @@ say([rounds, outbox.waiting, outbox.dropped])
 @pytest.mark.parametrize(
     ("url", "loaded"),
     [
-        ("http://localhost", {"http", "delivery"}),
-        ("mqtt://localhost", {"mqtt", "publishing"}),
+        ("http://localhost", {"http"}),
+        ("mqtt://localhost", {"mqtt"}),
     ],
 )
 async def test_only_the_way_in_the_settings_is_loaded(
     run: Run, url: str, loaded: set[str]
 ) -> None:
     program = """
-say([name for name in ("http", "delivery", "mqtt", "publishing")
+say([name for name in ("http", "mqtt")
      if "sensorvision." + name in sys.modules])
 """
     assert set(await play(run, url, program.replace("\n     ", " "))) == loaded

@@ -175,7 +175,7 @@ async def test_https_with_a_key_needs_the_signature_too(tmp_path: Path) -> None:
         releases.offer("9.0.0", FILES, key="another-key-than-the-board-has")
         [found], printed, _ = await check(tmp_path, releases.url, ca=ca)
     assert found is False
-    assert "manifest.json is not signed with update.key" in printed
+    assert "manifest.json: not signed with update.key" in printed
 
 
 async def test_wrong_signature_is_refused_and_nothing_is_fetched(
@@ -187,7 +187,7 @@ async def test_wrong_signature_is_refused_and_nothing_is_fetched(
     )
     [found], printed, flash = await check(tmp_path, releases.url)
     assert found is False
-    assert "no update: manifest.json is not signed with update.key" in printed
+    assert "no update: manifest.json: not signed with update.key" in printed
     assert KEY not in printed
     assert not (flash / NEW).exists()
     assert releases.asked == ["manifest.json", "manifest.sig"]
@@ -375,7 +375,7 @@ async def test_bytecode_for_other_firmware_is_refused(
 FULL = """
 import asyncio, os, vfs
 from nor import BLOCK_BYTES, Nor
-from sensorvision import staging, update
+from sensorvision import update
 class Link:
     async def up(self, needs_clock):
         pass
@@ -439,7 +439,7 @@ async def test_board_whose_main_never_starts_it_is_not_reset_for_ever(
 async def test_signature_is_that_of_rfc_4231(run: Run) -> None:
     """Test cases 1, 2, 3, 4, 6 and 7 of RFC 4231."""
     program = """
-from sensorvision.staging import sign
+from sensorvision.update import sign
 say([sign(bytes.fromhex(key), bytes.fromhex(data)).hex() for key, data in vectors])
 """
     long = (

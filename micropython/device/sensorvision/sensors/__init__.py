@@ -1,8 +1,7 @@
 """Find sensors by name: each is one file here with one class, its name in capitals.
 
 A sensor's `OPTIONS` say what may stand in its settings. It is made from these options,
-and `await read()` returns numbers by variable name or raises `SensorError`. A file whose
-name begins with an underscore is what several sensors share.
+and `await read()` returns numbers by variable name or raises `SensorError`.
 """
 
 import os

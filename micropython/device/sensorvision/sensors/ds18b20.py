@@ -24,8 +24,8 @@ class DS18B20:
     }
 
     def __init__(self, options: dict):
-        self._number = options["pin"]
-        self._rom = options["rom"].lower()
+        self.pin = options["pin"]
+        self.rom = options["rom"].lower()
 
     async def read(self) -> dict[str, float]:
         """Measure once.
@@ -40,39 +40,36 @@ class DS18B20:
         from machine import Pin
         from onewire import OneWire
 
-        bus = OneWire(Pin(self._number))
-        rom = self._choose({rom.hex(): rom for rom in bus.scan() if rom[0] == _FAMILY})
-        bus.reset()
-        bus.writebyte(_SKIP_ROM)
-        bus.writebyte(_CONVERT)
-        await asyncio.sleep_ms(_CONVERSION_MS)
-        scratchpad = bytearray(9)
-        bus.reset()
-        bus.select_rom(rom)
-        bus.writebyte(_READ_SCRATCHPAD)
-        bus.readinto(scratchpad)
-        # Nothing but zeros, as from a data wire on ground, has a right checksum.
-        if bus.crc8(scratchpad) or not any(scratchpad):
-            raise SensorError(
-                f"a broken answer on pin {self._number}. "
-                "Shorten the wire or add a pull-up of 4.7 kOhm"
-            )
-        raw = scratchpad[1] << 8 | scratchpad[0]
-        if raw == _POWER_ON:
-            raise SensorError(
-                f"85.0 C on pin {self._number} means that it lost power. Check its 3.3 V supply"
-            )
-        return {"temperature": (raw - (raw >> 15 << 16)) / 16}
-
-    def _choose(self, roms):
-        if not roms:
-            raise SensorError(
-                f"no answer on pin {self._number}. "
-                "Check power, ground, data wire and its pull-up of 4.7 kOhm"
-            )
-        # A single one is the only key, and needs not be chosen.
-        ids = " or ".join(roms)
-        rom = roms.get(self._rom or ids)
-        if not rom:
-            raise SensorError(f"rom {self._rom!r} is not on pin {self._number}. Choose {ids}")
-        return rom
+        bus = OneWire(Pin(self.pin))
+        roms = {}
+        for rom in bus.scan():
+            if rom[0] == _FAMILY:
+                roms[rom.hex()] = rom
+        problem = "no answer"
+        if roms:
+            # A single one is the only key, and needs not be chosen.
+            ids = " or ".join(roms)
+            rom = roms.get(self.rom or ids)
+            if not rom:
+                raise SensorError(f"rom {self.rom!r} is not on pin {self.pin}. Choose {ids}")
+            bus.reset()
+            bus.writebyte(_SKIP_ROM)
+            bus.writebyte(_CONVERT)
+            await asyncio.sleep_ms(_CONVERSION_MS)
+            scratchpad = bytearray(9)
+            bus.reset()
+            bus.select_rom(rom)
+            bus.writebyte(_READ_SCRATCHPAD)
+            bus.readinto(scratchpad)
+            raw = scratchpad[1] << 8 | scratchpad[0]
+            # Nothing but zeros, as from a data wire on ground, has a right checksum.
+            if bus.crc8(scratchpad) or not any(scratchpad):
+                problem = "a broken answer"
+            elif raw != _POWER_ON:
+                return {"temperature": (raw - (raw >> 15 << 16)) / 16}
+            else:
+                problem = "85.0 C after a loss of power"
+        raise SensorError(
+            f"{problem} on pin {self.pin}. "
+            "Check power, ground, data wire and its pull-up of 4.7 kOhm"
+        )
