@@ -172,6 +172,7 @@ async def run(options: argparse.Namespace) -> Verdict:
                 bench = Bench(folder, server, number, random, is_new=is_new)
                 async with bench:
                     said = await _round(bench, fault, findings)
+                sys.stderr.write(f"{number + 1}, {fault}: {said}\n")
                 findings.sent += len(said)
                 findings.delivered += _stored(database, bench.device_id, said)
         finally:

@@ -47,7 +47,7 @@ _EVERY_S = 300
 _IN_MEMORY_MS = (min(_EVERY * _INTERVAL_S, _EVERY_S) + 10) * 1000
 
 _QUIET_MINUTES = (5, 90)
-_SECOND_CUTS = 0.3
+_SECOND_CUTS = 0.5
 _CUTS_IN_A_WRITE = 0.5
 _CALM_SHARE = 0.4
 # After an hour without success the board starts again, and its memory is as new.

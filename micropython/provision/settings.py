@@ -172,7 +172,7 @@ def check(settings: Mapping[str, Any]) -> None:
     rules = device_module("settings")
     try:
         rules.check(dict(settings))
-    except rules.SettingsError as err:
+    except rules.ValidationError as err:
         raise ProvisionError(
             Exit.SETTINGS, f"Settings: {_with_suggestion(str(err))}"
         ) from None

@@ -80,7 +80,7 @@ async def test_wrong_settings_are_told_before_the_board_is_changed(
     file.write_text(json.dumps(node_settings(sandbox.url, interval_s="60")))
     ended = await flash(port, f"--settings={file}")
     assert ended.code == Exit.SETTINGS
-    assert "Settings: interval_s '60' is not a whole number." in ended.output
+    assert "Settings: interval_s '60' does not fit." in ended.output
     listed = await command("mpremote", "connect", port, "resume", "ls")
     assert "sensorvision" not in listed.output
 

@@ -273,12 +273,12 @@ def test_one_of_several_networks_is_changed_or_added() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"intervall_s": 5}, r"intervall_s is unknown\. Did you mean interval_s\?"),
+        ({"intervall_s": 5}, r"'intervall_s' is unknown\. Did you mean interval_s\?"),
         (
             {"sensors": [{"type": "bme28"}]},
             r"type 'bme28' is unknown\. Did you mean bme280\?",
         ),
-        ({"qqqqqqqq": 5}, r"qqqqqqqq is unknown\. Remove it"),
+        ({"qqqqqqqq": 5}, r"'qqqqqqqq' is unknown\. Choose one of"),
     ],
 )
 def test_unknown_setting_is_told_with_the_one_that_was_meant(

@@ -4,7 +4,8 @@ import asyncio
 
 from .clock import iso, now
 from .connection import Unreachable
-from .start import Unusable, make_node
+from .protocol import ValidationError
+from .start import make_node
 
 
 def run() -> None:
@@ -14,41 +15,37 @@ def run() -> None:
     `delivery` of what the sensors have measured. What depends on a step that has failed is
     left out.
     """
+    asyncio.run(_try())
+
+
+async def _try():
+    step = "settings"
     try:
         node = make_node()
-    except Unusable as err:
-        _say("settings", err)
-        return
-    _say("settings", None, node.settings["url"])
-    asyncio.run(_try(node))
-    node.client.close()
-
-
-async def _try(node):
-    for source in node.sources:
-        readings = await source.read()
-        node.outbox.put(readings)
-        _say("sensor " + source.name, source.fault, readings)
-    link = node.link
-    networks = node.settings["wifi"]
-    step = "wifi"
-    try:
+        settings = node.settings
+        _say(step, None, settings["url"])
+        for source in node.sources:
+            readings = await source.read()
+            node.outbox.put(readings)
+            _say("sensor " + source.name, source.fault, readings)
+        link = node.link
+        step = "wifi"
         await link.up(False)
-        if networks:
-            _say(step, None, f"{networks[0]['ssid']}, {link.rssi()} dBm")
+        if link.wlan:
+            _say(step, None, f"{link.wlan.status('rssi')} dBm")
         step = "clock"
-        if node.settings["ca_file"] or node.settings["mqtt"]:
+        if settings["ca_file"] or settings["mqtt"]:
             await link.up(True)
             _say(step, None, iso(now()))
-    except Unreachable as err:
+        problem = "no sensor has measured anything"
+        if node.outbox.has_any():
+            await node.send()
+            problem = None if link.is_trusted else node.sender.why
+        _say("delivery", problem, "the server has it")
+        node.client.close()
+    except (ValidationError, Unreachable) as err:
         _say(step, err)
-        return
-    if node.outbox.has_any():
-        await node.send()
-        _say("delivery", None if link.is_trusted else node.sender.why)
-    else:
-        _say("delivery", "no sensor has measured anything")
 
 
-def _say(step, problem, text="the server has it"):
+def _say(step, problem, text=None):
     print(f"selftest: {step} {'failed' if problem else 'ok'}: {problem or text}")

@@ -6,34 +6,59 @@ from .protocol import ValidationError, check_device_id, check_token
 from .sensors import TYPES, find
 from .url import split_url
 
-REQUIRED = object()
-
-# Each key's type, an example, its default, and for numbers the smallest and the largest.
+_STATIC = ("address", "netmask", "gateway", "dns")
+_NETWORK = {
+    "ssid": (str, "home", ...),
+    "password": (str, "***", ""),
+    "country": (str, "DE", None),
+}
+for key in _STATIC:
+    _NETWORK[key] = (str, "192.168.1.77", "")
+# Each key's type, an example, its default, and for numbers the smallest and the largest. A
+# default of `...` stands for none, `***` for an example of a secret; an object has rules.
 _NODE = {
-    "url": (str, "https://sensorvision.example", REQUIRED),
-    "token": (str, "11111111-2222-4333-8444-555555555555", REQUIRED),
-    "device_id": (str, "greenhouse", REQUIRED),
-    "sensors": (list, [{"type": "bme280"}], REQUIRED),
+    "url": (str, "https://sensorvision.example", ...),
+    "token": (str, "***", ...),
+    "device_id": (str, "board", ...),
+    "sensors": (list, [{"type": "bme280"}], ...),
     "ca_file": (str, "/ca.der", None),
     "interval_s": (int, 60, 60, 1, 86400),
     "timeout_s": (int, 20, 20, 1, 120),
     "watchdog_s": (int, 8, 8, 0, 8),
     "health_s": (int, 3600, 3600, 0, 86400),
+    "led": (int, 2, None, 0, 48),
+    "mqtt": (
+        dict,
+        {
+            "user": (str, "board", ""),
+            "password": (str, "***", ""),
+            "prefix": (str, "indcloud", "indcloud"),
+        },
+        {},
+    ),
+    "ntp": (list, ["pool.ntp.org"], None),
+    "sleep": (str, "deep", None),
+    "store": (
+        dict,
+        {
+            "kb": (int, 64, 64, 8, 16384),
+            "every": (int, 10, 10, 1, 1000),
+            "every_s": (int, 60, 60, 1, 86400),
+        },
+        None,
+    ),
+    "update": (
+        dict,
+        {
+            "url": (str, "https://sensorvision.example", ...),
+            "key": (str, "***", None),
+            "every_s": (int, 86400, 86400, 60, 604800),
+        },
+        None,
+    ),
+    # An object or a list of them.
+    "wifi": (object, None, None),
 }
-# What not every board has; the rules are in options.py, loaded only where one is used.
-_OPTIONAL = ("led", "mqtt", "ntp", "sleep", "store", "update", "wifi")
-for key in _OPTIONAL:
-    _NODE[key] = (object, None, None)
-_SENSOR = {
-    "type": (str, TYPES[0], REQUIRED),
-    "name": (str, "outdoor", ""),
-}
-_TYPE_NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
-_SECRETS = ("token", "password", "key")
-
-
-class SettingsError(Exception):
-    """The settings can't be used; the message says which, why, and what to do."""
 
 
 def load(path: str) -> dict:
@@ -43,23 +68,26 @@ def load(path: str) -> dict:
         The settings by key, complete with the defaults of those that are not in the file.
 
     Raises:
-        SettingsError: the file is missing or malformed, or a setting can't be used.
+        ValidationError: the file is missing or malformed, or a setting can't be used; the
+            message says which, why, and what to do.
     """
     try:
         file = open(path)
     except OSError:
-        raise SettingsError(f"{path} is missing. Put one there with the flash command") from None
+        raise ValidationError("settings", path, "is missing", "Flash it") from None
     with file:
         try:
             raw = json.load(file)
-        except ValueError as err:
-            # CPython's error knows the line; MicroPython's parser stops reading there.
+        except ValueError:
+            # MicroPython's parser stops reading where it finds a mistake.
             position = file.tell()
             file.seek(0)
-            line = getattr(err, "lineno", 0) or file.read(position).count("\n") + 1
-            raise SettingsError(
-                f"{path} is not JSON: line {line} can't be read. Look there for a missing quote, "
-                "comma or bracket"
+            line = file.read(position).count("\n") + 1
+            raise ValidationError(
+                "settings",
+                path,
+                f"is not JSON in line {line}",
+                "Look there for a missing quote, comma or bracket",
             ) from None
     return check(raw)
 
@@ -67,51 +95,53 @@ def load(path: str) -> dict:
 def check(raw: object) -> dict:
     """Check settings as they stand in the file.
 
+    Returns:
+        See `load`; `mqtt` is None over HTTP, `wifi` a list of networks, none of them with a
+        cable, and each network's `static` what `ifconfig` takes, if anything.
+
     Raises:
-        SettingsError: see `load`.
+        ValidationError: see `load`.
     """
     settings = take("", raw, _NODE)
-    try:
-        tls = split_url(settings["url"])[0]
-        settings["token"] = check_token(settings["token"])
-        check_device_id(settings["device_id"])
-    except ValidationError as err:
-        raise SettingsError(str(err)) from None
-    if tls and not settings["ca_file"]:
-        raise SettingsError(
-            "ca_file is missing. With https the board needs the certificate of the authority "
-            "that vouches for the server, as a DER file"
-        )
-    settings["sensors"] = _check_sensors(settings["sensors"])
-    for key in _OPTIONAL:
-        if settings[key] is not None or settings["url"].startswith("mqtt"):
-            from .options import complete
-
-            complete(settings)
-            break
-    return settings
-
-
-def _check_sensors(raw):
-    sensors = []
+    settings["token"] = check_token(settings["token"])
+    check_device_id(settings["device_id"])
+    for part in (settings, settings["update"]):
+        if part and split_url(part["url"])[0] and not settings["ca_file"]:
+            raise ValidationError(
+                "ca_file", None, "is missing", "TLS needs the authority's certificate"
+            )
+    if settings["url"][0] != "m":
+        settings["mqtt"] = None
+    _choose("sleep", settings["sleep"] or "deep", ("light", "deep"))
+    sensors = settings["sensors"]
     names = []
-    for number, options in enumerate(raw):
-        where = f"sensors[{number}]"
-        type_ = options.get("type") if isinstance(options, dict) else TYPES[0]
-        if type_ not in TYPES:
-            known = ", ".join(TYPES)
-            raise SettingsError(f"{where}.type {type_!r} is unknown. Choose one of {known}")
-        rules = dict(_SENSOR)
-        rules.update(find(type_).OPTIONS)
-        sensor = take(where + ".", options, rules)
+    for number in range(len(sensors)):
+        prefix = f"sensors[{number}]."
+        type_ = sensors[number].get("type")
+        _choose(prefix + "type", type_, TYPES)
+        rules = dict(find(type_).OPTIONS, type=(str, "", ""), name=(str, "home", ""))
+        sensor = sensors[number] = take(prefix, sensors[number], rules)
         name = sensor["name"]
         if name in names:
-            raise SettingsError(
-                f"{where}.name {name!r} is used twice. Give each sensor its own name"
-            )
+            raise ValidationError(prefix + "name", name, "is used twice", "Choose another")
         names.append(name)
-        sensors.append(sensor)
-    return sensors
+    networks = settings["wifi"] or []
+    if not isinstance(networks, list):
+        networks = [networks]
+    for number in range(len(networks)):
+        prefix = f"wifi[{number}]."
+        network = networks[number] = take(prefix, networks[number], _NETWORK)
+        static = [network.pop(key) for key in _STATIC]
+        network["static"] = any(static) and static
+        # Four addresses of four numbers.
+        parts = ".".join(static).split(".")
+        good = [part for part in parts if part.isdigit() and int(part) < 256]
+        if any(static) and (good != parts or len(good) != 16):
+            known = ", ".join(_STATIC)
+            remedy = f"Write {known} all like 192.168.1.77"
+            raise ValidationError(prefix[:-1], static, "does not fit", remedy)
+    settings["wifi"] = networks
+    return settings
 
 
 def take(prefix: str, raw: object, rules: dict) -> dict:
@@ -120,39 +150,43 @@ def take(prefix: str, raw: object, rules: dict) -> dict:
     Args:
         prefix: where this part stands in the settings, for messages.
         raw: the part as it stands in the file.
-        rules: by key: type, example, default or `REQUIRED`, and for numbers the bounds.
+        rules: see `_NODE`.
 
     Raises:
-        SettingsError: see `load`.
+        ValidationError: see `load`.
     """
+    where = prefix[:-1] or "settings"
     if not isinstance(raw, dict):
-        where = prefix[:-1] or "settings"
-        raise SettingsError(f"{where} is not an object. Write it in braces")
+        raise ValidationError(where, "***", "is not an object", "Write it in braces")
     for key in raw:
-        if key not in rules:
-            known = ", ".join(sorted(rules))
-            raise SettingsError(f"{prefix}{key} is unknown. Remove it, or choose one of {known}")
+        _choose(where, key, sorted(rules))
     taken = {}
     for key, rule in rules.items():
-        value = taken[key] = raw.get(key, rule[2])
-        problem = _problem(value, rule)
-        if problem:
-            if value is not REQUIRED:
-                shown = "***" if key in _SECRETS else repr(value)
-                problem = f"{shown} {problem}"
-            raise SettingsError(
-                f'{prefix}{key} {problem}. Write it like "{key}": {json.dumps(rule[1])}'
-            )
+        kind, example, default, *bounds = rule
+        value = raw.get(key, default)
+        if kind is dict and value is not None:
+            value = take(key + ".", value, example)
+        elif kind is not object and (value is not default or value is ...):
+            remedy = f'Write it like "{key}": {json.dumps(example)}'
+            if value is ...:
+                raise ValidationError(where, key, "is missing", remedy)
+            problem = None
+            if (
+                type(value) is not kind
+                or (default is ... and not value)
+                or (kind is list and set(map(type, value)) != {type(example[0])})
+            ):
+                problem = "does not fit"
+            elif bounds and not bounds[0] <= value <= bounds[1]:
+                problem = "is not between {} and {}".format(*bounds)
+            if problem:
+                shown = example if example == "***" else value
+                raise ValidationError(prefix + key, shown, problem, remedy)
+        taken[key] = value
     return taken
 
 
-def _problem(value, rule):
-    if value is REQUIRED:
-        return "is missing"
-    if value is rule[2]:
-        return None
-    if not isinstance(value, rule[0]) or isinstance(value, bool):
-        return "is not " + _TYPE_NAMES[rule[0]]
-    if rule[0] is int and not rule[3] <= value <= rule[4]:
-        return f"is not between {rule[3]} and {rule[4]}"
-    return "is empty" if rule[2] is REQUIRED and not value else None
+def _choose(field, value, choices):
+    if value not in choices:
+        known = ", ".join(choices)
+        raise ValidationError(field, value, "is unknown", "Choose one of " + known)

@@ -8,30 +8,21 @@ import time
 from micropython import const
 
 from . import __version__
+from .protocol import ValidationError
 
 _SETTINGS_WAIT_S = const(30)
 _CRASH_WAIT_S = const(3)
 
-# See health.py.
-_MEMORY = const(4)
-_CRASH = const(6)
-
-
-class Unusable(Exception):
-    """The settings can't be used yet; the message says why."""
-
 
 def run() -> None:
     """Run the node until someone interrupts it; reset the board where it can't go on."""
-    firmware = sys.implementation
-    version = "{}.{}.{}".format(*firmware.version[:3])
-    print(f"sensorvision {__version__} on {firmware.name} {version}, {firmware._machine}")
+    print("sensorvision", __version__, "on", sys.implementation._machine, sys.version)
     node = None
     while True:
         try:
             node = make_node()
             asyncio.run(node.run())
-        except Unusable as err:
+        except ValidationError as err:
             print("settings:", err)
             time.sleep(_SETTINGS_WAIT_S)
         except KeyboardInterrupt:
@@ -39,8 +30,18 @@ def run() -> None:
                 node.keep_awake()
             raise
         except Exception as err:
+            from machine import reset
+
             sys.print_exception(err)
-            _restart(node, err)
+            try:
+                from .node import remember
+
+                remember(err)
+                if node:
+                    node.outbox.flush()
+            finally:
+                time.sleep(_CRASH_WAIT_S)
+                reset()
 
 
 def load_settings(path: str = "/settings.json") -> dict:
@@ -50,19 +51,16 @@ def load_settings(path: str = "/settings.json") -> dict:
         path: of the settings file.
 
     Raises:
-        Unusable: they are missing or wrong.
+        ValidationError: they are missing or wrong.
     """
-    from .settings import SettingsError, load
-
     try:
+        from .settings import load
+
         return load(path)
-    except SettingsError as err:
-        raise Unusable(str(err)) from None
     finally:
-        for name in ("settings", "options"):
-            # Where it was imported, a module is held by its package too.
-            if sys.modules.pop("sensorvision." + name, None):
-                delattr(sys.modules["sensorvision"], name)
+        # Where it was imported, a module is held by its package too.
+        if sys.modules.pop("sensorvision.settings", None):
+            del sys.modules["sensorvision"].settings
         gc.collect()
 
 
@@ -70,7 +68,7 @@ def make_node():
     """Return a `node.Node` of the board's settings.
 
     Raises:
-        Unusable: they, or the certificate that they name, are missing or wrong.
+        ValidationError: they, or the certificate that they name, are missing or wrong.
     """
     settings = load_settings()
     path = settings["ca_file"]
@@ -87,18 +85,4 @@ def make_node():
 
         return Node(settings, ca)
     except (OSError, ValueError):
-        raise Unusable(f"ca_file {path} {problem}. Flash it again") from None
-
-
-def _restart(node, err):
-    from machine import reset
-
-    try:
-        from .health import remember
-
-        remember(_MEMORY if isinstance(err, MemoryError) else getattr(err, "error", _CRASH))
-        if node:
-            node.outbox.flush()
-    finally:
-        time.sleep(_CRASH_WAIT_S)
-        reset()
+        raise ValidationError("ca_file", path, problem, "Flash it again") from None
