@@ -50,8 +50,9 @@ _QUIET_MINUTES = (5, 90)
 _SECOND_CUTS = 0.5
 _CUTS_IN_A_WRITE = 0.5
 _CALM_SHARE = 0.4
-# After an hour without success the board starts again, and its memory is as new.
-_MOST_CALM_MINUTES = 50
+# After an hour without success the board starts again, and its memory is as new; one that
+# sleeps tries again only after as long again.
+_MOST_CALM_MINUTES = 20
 # The longest pause between two tries, and what joining and asking take.
 _TIME_TO_ASK_MS = 10 * _MINUTE_MS
 _MOST_WRITES_BEFORE = 20
