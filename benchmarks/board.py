@@ -20,13 +20,11 @@ from rich.console import Console
 from rich.table import Table
 import trustme
 
-from micropython.measure import Client, MeasureError
-from tests.board.conftest import TOKEN
-from tests.board.loopback import loopback
-from tests.board.sizes import compile_to, http_client, mqtt_client, requests_client
-from tests.brokers import Mosquitto
-
+from .board_client import Client, MeasureError
+from .board_costs import TOKEN, compile_to, http_client, mqtt_client, requests_client
 from .board_peers import EARLIER, Subject, fetched_subjects
+from .loopback import loopback
+from .mosquitto import Mosquitto
 
 _WIDTH = 132
 
@@ -98,7 +96,7 @@ async def _run(options: argparse.Namespace) -> int:
                     folder, plain.port, secure.port, broker, authority, options
                 )
         finally:
-            await broker.stop()
+            await broker.kill()
     is_good = all(isinstance(found, Costs) for found in costs.values())
     for subject, found in costs.items():
         if isinstance(found, MeasureError):

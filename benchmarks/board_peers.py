@@ -6,10 +6,10 @@ from pathlib import Path
 import subprocess
 import sys
 
-from micropython.measure import Client
 from micropython.provision.build import cross_compile
-from tests.board.conftest import TOKEN
-from tests.board.sizes import MESSAGE, READING, TOPIC
+
+from .board_client import Client
+from .board_costs import MESSAGE, READING, TOKEN, TOPIC
 
 # Their archives on PyPI have no setup.py any more, so that no installer finishes; it has
 # unpacked them by then.

@@ -29,11 +29,11 @@ import aiomqtt
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.mosquitto import Mosquitto
 from demo.processes import StartError
 from micropython.simulator import Clock, SimulatedBoard, bme280, wlan
 
 from .board_judgement import FIRST, STEPS, Course, Fate, Measurement, judge, read_log
-from .mosquitto import Mosquitto
 from .tap import Tap
 from .verdict import Verdict
 

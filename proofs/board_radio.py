@@ -22,12 +22,12 @@ from typing import Any
 
 import trustme
 
+from benchmarks.mosquitto import Mosquitto
 from micropython.simulator import Clock, SimulatedBoard, bme280, wlan
 from sandbox import Sandbox, Settings
 
 from .board_judgement import FIRST, STEPS, read_log, told
 from .board_life import Ear
-from .mosquitto import Mosquitto
 from .verdict import Verdict
 
 WAYS = ("http", "https", "mqtt", "mqtts")

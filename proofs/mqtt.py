@@ -24,13 +24,13 @@ import time
 import aiohttp
 from rich.console import Console
 
+from benchmarks.mosquitto import Mosquitto
 from demo.processes import StartError, running
 from demo.server import Server, server
 
 from .driver import Order
 from .home import make_home, wait_until_mirroring
 from .judgement import in_us, read_log, read_stored
-from .mosquitto import Mosquitto
 from .tap import Tap
 from .verdict import Verdict
 

@@ -10,8 +10,8 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from benchmarks.mosquitto import Mosquitto
 from micropython.simulator import Clock, SimulatedBoard, bme280, wlan
-from proofs.mosquitto import Mosquitto
 from sandbox import Sandbox
 
 from .conftest import TOKEN, WIFI, NewBoard, healthy_world, node_settings

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.board_costs import compile_to
 from micropython.manifest import stage
 from micropython.simulator import SimulatedBoard
 from micropython.simulator.process import FIRMWARE
 
 from .conftest import Run
-from .sizes import compile_to
 from .test_clock import both_epochs
 
 _HEAD = """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.mosquitto import Mosquitto
 from custom_components.sensorvision.client import Sample
 from custom_components.sensorvision.client.mqtt import (
     Broker,
@@ -15,7 +16,6 @@ from custom_components.sensorvision.client.mqtt import (
 )
 from proofs.cluster import Failover, judge
 from proofs.crew import Stand
-from proofs.mosquitto import Mosquitto
 from proofs.rabbitmq import Queue, read_queues
 from proofs.subscriber import Point, read_received, subscribed
 from proofs.verdict import Verdict

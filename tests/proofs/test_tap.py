@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.mosquitto import Mosquitto
 from custom_components.sensorvision.client import NetworkError
 from custom_components.sensorvision.client.mqtt import Broker, Publisher
-from proofs.mosquitto import Mosquitto
 from proofs.tap import Packets, Tap
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 import re
 import ssl
+from typing import cast
 
 # What a SensorVision server says besides, and what a client has to read over.
 _HEAD = b"""HTTP/1.1 200 OK
@@ -54,8 +55,7 @@ class _Yes(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._seen.connections += 1
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data

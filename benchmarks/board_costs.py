@@ -7,11 +7,15 @@ from pathlib import Path
 import subprocess
 import sys
 import tempfile
-from typing import Any
+from typing import Any, cast
 
 from micropython.manifest import ROOT, device_files
-from micropython.measure import Client
 from micropython.provision.build import cross_compile
+
+from .board_client import Client
+
+TOKEN = "11111111-1111-4111-8111-111111111111"  # noqa: S105 - no server knows it
+"""A device's, which the servers of the measures don't look at."""
 
 MEASURED_MODULES = {
     "http_bme280_settings": (
@@ -270,13 +274,11 @@ async def node_delivers(directory: Path, settings: str, heap_bytes: int) -> bool
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    assert process.stdout
+    printed = cast("asyncio.StreamReader", process.stdout)
     delivered = 0
     try:
         async with asyncio.timeout(_NODE_DEADLINE_S):
-            while delivered < _NODE_DELIVERIES and (
-                line := await process.stdout.readline()
-            ):
+            while delivered < _NODE_DELIVERIES and (line := await printed.readline()):
                 delivered += line.startswith(b"delivered ")
     except TimeoutError:
         return False
