@@ -98,10 +98,7 @@ class Timer:
     # Nothing here takes as long as a trial may.
     ONE_SHOT = 0
 
-    def __init__(self, number):
-        pass
-
-    def init(self, **kw):
+    def __init__(self, number, **options):
         pass
 
 

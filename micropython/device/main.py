@@ -55,10 +55,14 @@ try:
     if _left(_HERE) > 0:
         _leave(_left(_HERE) - 1)
         # Some ports stop a timer that nothing refers to, and RP2 has none with a number.
-        _timer = Timer(-1 if sys.platform == "rp2" else 0)
-        _timer.init(mode=Timer.ONE_SHOT, period=_TRIAL_MS, callback=_give_up)
+        _timer = Timer(
+            -1 if sys.platform == "rp2" else 0,
+            mode=Timer.ONE_SHOT,
+            period=_TRIAL_MS,
+            callback=_give_up,
+        )
 except OSError as err:
-    print("update:", err)
+    sys.print_exception(err)
 try:
     from sensorvision.start import run
 

@@ -219,14 +219,14 @@ _REFUSED = {
     "unclosed": (
         '{\n  "url": "http://host",\n  "token": ',
         (
-            "settings '/settings.json' is not JSON in line 3. Look there for a missing quote, "
+            "settings '/settings.json' is not JSON in line 3. Look for a missing quote, "
             "comma or bracket"
         ),
     ),
     "word without quotes": (
         '{\n  "url": "http://host",\n  "token": abc\n}',
         (
-            "settings '/settings.json' is not JSON in line 3. Look there for a missing quote, "
+            "settings '/settings.json' is not JSON in line 3. Look for a missing quote, "
             "comma or bracket"
         ),
     ),

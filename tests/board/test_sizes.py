@@ -32,9 +32,9 @@ BUDGETS: dict[str, dict[str, int]] = json.loads(
 
 # What was promised. The budgets are what is needed of it.
 PROMISED = {
-    "mpy_bytes": {"http_bme280_settings": 12288, "all_files": 38400},
+    "mpy_bytes": {"http_bme280_settings": 12288, "all_files": 32768},
     "heap_bytes": {"http_bme280_settings": 40960, "whole_node": 98304},
-    "allocated_bytes": {"http_send": 2944},
+    "allocated_bytes": {"http_send": 2784},
     "writes": {"http_send": 1, "mqtt_send": 1},
 }
 

@@ -4,7 +4,7 @@ import asyncio
 
 from micropython import const
 
-from .clock import is_set, now, set_clock
+from .clock import now, set_clock
 from .connection import Unreachable
 
 _FAILURES_BEFORE_BOUNCE = const(3)
@@ -62,7 +62,7 @@ class Link:
             self.is_joined = self.wlan.active() and self.wlan.isconnected()
             if not self.is_joined:
                 await self._join_any()
-        if needs_clock and not (is_set() and now() - self.clock_set_s < _DAY_S):
+        if needs_clock and now() - self.clock_set_s >= _DAY_S:
             if not await set_clock(self._hosts):
                 raise Unreachable("the clock can't be set. Name a time server in ntp")
             self.clock_set_s = now()

@@ -193,9 +193,9 @@ class Node:
             self._trouble = _SERVER if link.is_joined else _WIFI
             self._note(self._trouble)
             # What waits in memory alone, with its time, must not be lost by this.
-            is_kept = settings["store"] or not settings["mqtt"]
-            if is_kept and time.ticks_diff(time.ticks_ms(), self._success_ms) > _HOPELESS_MS:
-                raise RuntimeError("nothing was delivered for an hour")
+            since_ms = time.ticks_diff(time.ticks_ms(), self._success_ms)
+            if since_ms > _HOPELESS_MS and (settings["store"] or not settings["mqtt"]):
+                raise RuntimeError("nothing delivered for an hour")
         return wait_ms
 
     async def _read(self):

@@ -37,7 +37,7 @@ async def _try():
         if settings["ca_file"] or settings["mqtt"]:
             await link.up(True)
             _say(step, None, iso(now()))
-        problem = "no sensor has measured anything"
+        problem = "nothing was measured"
         if node.outbox.has_any():
             await node.send()
             problem = None if link.is_trusted else node.sender.why

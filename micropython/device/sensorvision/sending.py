@@ -95,7 +95,7 @@ class Sender:
         self.why = why
         # Boards that lost the server together must not come back together.
         wait_ms = max(
-            1 + random.getrandbits(16) * self._wait_ms // 65536,
+            1 + random.randrange(self._wait_ms),  # noqa: S311  nobody gains by guessing it
             min((retry_after_s or 0) * 1000, _LONGEST_WAIT_MS),
         )
         self._wait_ms = min(2 * self._wait_ms, _LONGEST_WAIT_MS)

@@ -87,7 +87,7 @@ def load(path: str) -> dict:
                 "settings",
                 path,
                 f"is not JSON in line {line}",
-                "Look there for a missing quote, comma or bracket",
+                "Look for a missing quote, comma or bracket",
             ) from None
     return check(raw)
 

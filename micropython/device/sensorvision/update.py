@@ -27,7 +27,7 @@ _TIMEOUT_S = const(60)
 _STARTS = const("20")
 
 
-_ends_ms = time.ticks_add(time.ticks_ms(), _TRIAL_MS)
+_started_ms = time.ticks_ms()
 
 
 async def check(options: dict, ca: bytes | None, link) -> bool:
@@ -54,7 +54,7 @@ def confirm() -> None:
     """Keep this version, because it has just delivered."""
     if _is_there(_ON_TRIAL):
         os.remove(_ON_TRIAL)
-        _remove_tree(_OLD)
+        _remove(_OLD)
         print("update: confirmed")
 
 
@@ -67,7 +67,7 @@ def trial_left_ms() -> int | None:
     """
     if not _is_there(_ON_TRIAL):
         return None
-    left_ms = time.ticks_diff(_ends_ms, time.ticks_ms())
+    left_ms = _TRIAL_MS - time.ticks_diff(time.ticks_ms(), _started_ms)
     if left_ms <= 0:
         _write(_ON_TRIAL, "0")
     return left_ms
@@ -114,7 +114,7 @@ class _Download(HttpClient):
 
 async def _stage(options, ca, link):
     # Left behind where the power went while a version was confirmed.
-    _remove_tree(_OLD)
+    _remove(_OLD)
     key = options["key"]
     tls = options["url"][:5] == "https"
     if not (ca if tls else key):
@@ -182,10 +182,9 @@ def _prepare(text, files):
     if _digest(_MANIFEST) == digest.hex():
         # Complete before, and not what runs: it has failed, or this board has another main.
         return not _is_there(_TRIAL)
-    if _is_there(_TRIAL):
-        # First of all: what is being removed is complete no more.
-        os.remove(_TRIAL)
-    _remove_tree(_NEW)
+    # First of all: what is being removed is complete no more.
+    _remove(_TRIAL)
+    _remove(_NEW)
     flash = os.statvfs("/")
     # Some for directories and the manifest.
     blocks = 8
@@ -214,15 +213,15 @@ def _write(path, text):
         file.write(text)
 
 
-def _remove_tree(path):
+def _remove(path):
     if _is_there(path):
-        for entry in list(os.ilistdir(path)):
-            child = path + "/" + entry[0]
-            if entry[1] == 0x4000:
-                _remove_tree(child)
-            else:
-                os.remove(child)
-        os.rmdir(path)
+        try:
+            os.remove(path)
+        except OSError:
+            # A directory that is not empty, on some file systems any.
+            for name in os.listdir(path):
+                _remove(path + "/" + name)
+            os.rmdir(path)
 
 
 def _is_there(path):

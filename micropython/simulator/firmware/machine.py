@@ -377,8 +377,10 @@ class Timer:
     ONE_SHOT = 0
     PERIODIC = 1
 
-    def __init__(self, number=-1):
+    def __init__(self, number=-1, **options):
         self._is_running = False
+        if options:
+            self.init(**options)
 
     def init(self, *, mode=PERIODIC, period, callback):
         """Call back every `period` milliseconds."""
