@@ -68,7 +68,7 @@ _START_TIMEOUT_S = 20
 _LEAST_SENT_A_DAY = 1100
 _LEAST_FAULTS_A_DAY = 8
 # What the board says when it starts again on purpose, after long without success.
-_GIVES_UP = "nothing was delivered"
+_GIVES_UP = "delivered for an hour"
 
 _PARTS = 4
 _LEAST_WATCHED_SHARE = 0.3

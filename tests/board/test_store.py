@@ -586,6 +586,21 @@ say([[what["n"] for _, _, what in records], [unix_s for _, unix_s, _ in records]
     assert files == []
 
 
+async def test_reset_after_a_power_cut_gives_no_time_to_what_was_before_the_cut(
+    life: Life,
+) -> None:
+    await life.start(_UNDATED.format(1), clock=_ESP32)
+    # The clock is further on than at the last reading when the reset comes.
+    opened = "time.sleep_ms(2500)\nstore()\nsay([])"
+    numbers, times, dropped, _ = await life.start(
+        opened, _UNDATED.format(4), _DATED.format(7), clock=_ESP32, ntp=True
+    )
+    assert numbers == list(range(4, 10))
+    assert all(abs(moment - time.time()) < 20 for moment in times)
+    assert times[3] - times[0] >= 1
+    assert dropped == 0
+
+
 async def test_store_with_nothing_that_can_be_dated_empties_itself(life: Life) -> None:
     await life.start(_UNDATED.format(1), clock=_ESP32)
     emptied = """

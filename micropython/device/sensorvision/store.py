@@ -23,7 +23,8 @@ class Store(Outbox):
     that damage to one, or a cut in its middle, costs no other:
 
     - `[number, cycle, time, variables]` is a reading. In cycle 0 times are seconds since
-      1970, in others those of a clock that was not set.
+      1970, in others those of a clock that was not set. With the number of the one before
+      it and no variables it tells that a cycle began, after one whose clock was never set.
     - `[cycle, seconds]` tells how far the clock of a cycle was off, once it was set.
     - `[number]` tells that the readings up to this one are done with.
 
@@ -142,18 +143,19 @@ class Store(Outbox):
                 self._done = max(self._done, entry[0])
             highest = max(highest, cycle)
         self._written = self._last = max(self._written, self._done)
-        if (
-            cycle not in self._shifts
-            and not clock.is_set()
+        is_open = cycle not in self._shifts and not clock.is_set()
+        is_same = (
+            is_open
             and clock.stamp() >= stamp
             # RP2 has neither this cause nor a clock that outlasts a reset.
             and hasattr(machine, "DEEPSLEEP_RESET")
             and machine.reset_cause() != machine.PWRON_RESET
-        ):
-            self._cycle = self._undated = cycle
-        else:
-            self._cycle = highest + 1
-            self._undated = None
+        )
+        self._cycle = cycle if is_same else highest + 1
+        self._undated = cycle if is_same else None
+        if is_open and not is_same:
+            # Or after a reset, readings of before the power cut would be dated by its clock.
+            self._append([(self._written, self._cycle, clock.stamp(), {})])
 
     def _entries(self):
         """Yield what is whole in the files: which of them, the entry, and where it ends."""
