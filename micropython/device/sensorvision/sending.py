@@ -37,7 +37,7 @@ def make(settings: dict, ca: bytes | None) -> tuple:
 class Sender:
     """Sends what waits in an outbox, and waits longer after each failure.
 
-    Attributes:
+    Args:
         settings: the board's settings.
         outbox: where the readings are.
         client: what talks to the server.
