@@ -377,12 +377,8 @@ class Flashing:
 
     async def end(self) -> int | None:
         """Wait for its end, and return its exit code, None if that does not come."""
-        try:
-            async with asyncio.timeout(_FLASH_TIMEOUT_S):
-                await self._reading
-                return await self._process.wait()
-        except TimeoutError:
-            return None
+        await asyncio.wait([self._reading], timeout=_FLASH_TIMEOUT_S)
+        return await self._process.wait() if self._reading.done() else None
 
     async def _read(self) -> None:
         if self._process.stdout:

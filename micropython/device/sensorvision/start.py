@@ -16,7 +16,9 @@ _CRASH_WAIT_S = const(3)
 
 def run() -> None:
     """Run the node until someone interrupts it; reset the board where it can't go on."""
-    print("sensorvision", __version__, "on", sys.implementation._machine, sys.version)
+    firmware = sys.implementation
+    version = "%d.%d.%d," % firmware.version[:3]
+    print("sensorvision", __version__, "on", firmware.name, version, firmware._machine)
     node = None
     while True:
         try:
