@@ -17,7 +17,7 @@ _CRASH_WAIT_S = const(3)
 def run() -> None:
     """Run the node until someone interrupts it; reset the board where it can't go on."""
     firmware = sys.implementation
-    version = "%d.%d.%d," % firmware.version[:3]
+    version = ".".join(map(str, firmware.version[:3])) + ","
     print("sensorvision", __version__, "on", firmware.name, version, firmware._machine)
     node = None
     while True:
