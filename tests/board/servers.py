@@ -258,4 +258,5 @@ def der(authority: trustme.CA) -> bytes:
 def assert_given_up_in_time(outcome: dict[str, Any], step: str) -> None:
     """Make sure that an exchange ended at its deadline of one second."""
     assert outcome["unreachable"].endswith(f"{step}: nothing within 1 s")
-    assert 990 <= outcome["ms"] < 1500
+    # One that began anew at any step would take another second.
+    assert 990 <= outcome["ms"] < 1990
