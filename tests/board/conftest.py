@@ -1,7 +1,7 @@
 """What the board's tests share: programs run on MicroPython, and a server of ours."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 import json
 from pathlib import Path
@@ -87,6 +87,22 @@ async def run_program(
     ]
     assert said, "\n".join(board.lines)
     return json.loads(said[-1])
+
+
+async def read_frames(
+    directory: Path, program: str, cases: Sequence[tuple[str, list[str | int], Any]]
+) -> dict[str, Any]:
+    """Return by case what a board reads of its frames, each case on a pin of its own.
+
+    Args:
+        directory: see `run_program`.
+        program: reads the sensor on each of `pins`, and says what it has read.
+        cases: name, frames and something of the caller's.
+    """
+    pins = [10 + number for number in range(len(cases))]
+    frames = {str(pin): case[1] for pin, case in zip(pins, cases, strict=True)}
+    said = await run_program(directory, program, world={"dht": frames}, pins=pins)
+    return {case[0]: reading for case, reading in zip(cases, said, strict=True)}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from micropython.simulator.world import dht11_frame, dht22_frame
 
-from .conftest import run_program
+from .conftest import read_frames
 
 _READ = """
 import asyncio
@@ -68,26 +68,13 @@ _CASES: list[tuple[str, list[str | int], Any]] = [
         "no answer on pin 16. Check power, ground, data wire and its pull-up of 10 kOhm",
     ),
 ]
-_FIRST_PIN = 10
 
 
 @pytest.fixture(scope="module")
 def readings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what each case's sensor read, all of them wired to one board."""
-    pins = range(_FIRST_PIN, _FIRST_PIN + len(_CASES))
-    said = asyncio.run(
-        run_program(
-            tmp_path_factory.mktemp("dht11"),
-            _READ,
-            world={
-                "dht": {
-                    str(pin): case[1] for pin, case in zip(pins, _CASES, strict=True)
-                }
-            },
-            pins=list(pins),
-        )
-    )
-    return {case[0]: reading for case, reading in zip(_CASES, said, strict=True)}
+    directory = tmp_path_factory.mktemp("dht11")
+    return asyncio.run(read_frames(directory, _READ, _CASES))
 
 
 @pytest.mark.parametrize(("name", "expected"), [(case[0], case[2]) for case in _CASES])

@@ -1,7 +1,6 @@
 """What the port costs on a board may only go down."""
 
 import asyncio
-from collections.abc import AsyncIterator
 import json
 from pathlib import Path
 import sys
@@ -44,15 +43,6 @@ def compiled(tmp_path: Path) -> Path:
     """Return a folder with the port's bytecode."""
     compile_to(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Return a broker that is gone after the test."""
-    broker = Mosquitto(tmp_path)
-    await broker.start()
-    yield broker
-    await broker.stop()
 
 
 def test_bytecode_keeps_to_its_budgets(
