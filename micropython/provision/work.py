@@ -188,7 +188,7 @@ def test(board: Board) -> bool:
 
 
 def see_it_report(board: Board, timeout_s: float) -> Exit:
-    """Start the board, and follow it until the server has its first reading."""
+    """Start the board, and follow it until it has delivered its first reading."""
     board.run(["reset"])
     click.echo("The board starts:")
     outcome = log.follow(
@@ -202,7 +202,7 @@ def see_it_report(board: Board, timeout_s: float) -> Exit:
         )
         click.echo(f"No reading has been delivered.{last}", err=True)
         return Exit.NOT_DELIVERED
-    click.echo(f"The server has stored the board's first reading: {outcome.delivered}.")
+    click.echo(f"The board has delivered its first reading: {outcome.delivered}.")
     return Exit.DONE
 
 

@@ -286,7 +286,7 @@ async def test_self_test_says_each_step_and_delivers(
     assert steps[1].startswith("selftest: sensor bme280 ok: {")
     assert steps[2:] == [
         "selftest: wifi ok: -60 dBm",
-        "selftest: delivery ok: the server has it",
+        "selftest: delivery ok: delivered",
     ]
     assert len(temperatures(sandbox)) == 1
 

@@ -41,7 +41,7 @@ async def _try():
         if node.outbox.has_any():
             await node.send()
             problem = None if link.is_trusted else node.sender.why
-        _say("delivery", problem, "the server has it")
+        _say("delivery", problem, "delivered")
         node.client.close()
     except (ValidationError, Unreachable) as err:
         _say(step, err)
