@@ -10,6 +10,7 @@ from micropython.provision.mpremote import Board
 MIN_VERSION = (1, 23)
 
 _RETRY_S = 0.2
+_ATTEMPTS = 3
 _PROBE_TIMEOUT_S = 3
 _RESTART_TIMEOUT_S = 20
 
@@ -106,11 +107,11 @@ def survey(board: Board) -> Survey:
         ProvisionError: it does not answer.
     """
     try:
-        found = board.ask(_SURVEY)
+        found = board.ask(_SURVEY, attempts=_ATTEMPTS)
     except MemoryFullError:
         # A command that was killed has left something there.
         restart(board)
-        found = board.ask(_SURVEY)
+        found = board.ask(_SURVEY, attempts=_ATTEMPTS)
     name, version, mpy, machine, free_bytes, block_bytes, files, settings = found
     return Survey(
         name,
@@ -130,7 +131,7 @@ def identify(board: Board) -> str:
     Raises:
         ProvisionError: it does not answer.
     """
-    name, version, machine = board.ask(_IDENTITY)
+    name, version, machine = board.ask(_IDENTITY, attempts=_ATTEMPTS)
     board.run(["reset"])
     return f"{_words(name, version)} ({machine})"
 

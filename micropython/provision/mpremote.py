@@ -31,18 +31,29 @@ class Board:
     def __init__(self, port: str) -> None:
         self.port = port
 
-    def ask(self, code: str, timeout_s: float = _ANSWER_TIMEOUT_S) -> Any:  # noqa: ANN401
+    def ask(
+        self, code: str, timeout_s: float = _ANSWER_TIMEOUT_S, attempts: int = 1
+    ) -> Any:  # noqa: ANN401
         """Run code on the board and return the JSON that it prints.
 
         Args:
             code: MicroPython source.
             timeout_s: seconds until it must have answered.
+            attempts: how often to ask a board that does not answer: one that is about to
+                start loses what it is told.
 
         Raises:
             ProvisionError: the board does not answer, or with no JSON.
         """
         printed: list[str] = []
-        self._run(["exec", code], timeout_s, printed.append)
+        for left in range(attempts - 1, -1, -1):
+            printed.clear()
+            try:
+                self._run(["exec", code], timeout_s, printed.append)
+                break
+            except ProvisionError as err:
+                if not left or err.code is not Exit.NO_ANSWER:
+                    raise
         try:
             return json.loads(printed[-1])
         except ValueError, IndexError:
@@ -52,14 +63,24 @@ class Board:
             ) from None
 
     def execute(
-        self, code: str, timeout_s: float, on_line: Callable[[str], None]
+        self,
+        code: str,
+        timeout_s: float,
+        on_line: Callable[[str], None],
+        first_line_s: float,
     ) -> None:
         """Run code on the board, and pass on what it prints while it does.
+
+        Args:
+            code: MicroPython source.
+            timeout_s: seconds until it must be through.
+            on_line: is given each line.
+            first_line_s: seconds until it must have printed something.
 
         Raises:
             ProvisionError: the board does not answer, or the code fails.
         """
-        self._run(["exec", code], timeout_s, on_line)
+        self._run(["exec", code], timeout_s, on_line, first_line_s)
 
     def run(
         self, *commands: Sequence[str], on_line: Callable[[str], None] | None = None
@@ -83,6 +104,7 @@ class Board:
         arguments: Sequence[str],
         timeout_s: float,
         on_line: Callable[[str], None],
+        first_line_s: float | None = None,
     ) -> None:
         printed: list[str] = []
 
@@ -92,7 +114,7 @@ class Board:
 
         # `resume` keeps from a soft reset, after which nobody would feed the watchdog.
         connect = ["mpremote", "connect", check_access(self.port), "resume"]
-        code = run_module([*connect, *arguments], timeout_s, take)
+        code = run_module([*connect, *arguments], timeout_s, take, first_line_s)
         if code is None:
             raise ProvisionError(Exit.NO_ANSWER, _silent(self.port))
         if code:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import re
 
 from micropython.manifest import device_files
+from micropython.provision.errors import Exit, ProvisionError
 from micropython.provision.firmware import Survey, restart
 from micropython.provision.mpremote import Board
 
 # Each step may wait for its own deadline: sensors, the radio, the clock, the server.
 _TIMEOUT_S = 120
+_FIRST_LINE_S = 15
+_ATTEMPTS = 2
 
 # The tasks of the node that was interrupted would go on beside the test.
 _RUN = """
@@ -72,9 +75,17 @@ def run_selftest(
         else:
             on_line(line)
 
-    # The node that starts has the newest files in memory, which has no room for two of each.
-    restart(board)
-    board.execute(_RUN, _TIMEOUT_S, take)
+    for left in range(_ATTEMPTS - 1, -1, -1):
+        # The node that starts has the newest files in memory, which has no room for two of
+        # each.
+        restart(board)
+        try:
+            board.execute(_RUN, _TIMEOUT_S, take, _FIRST_LINE_S)
+            break
+        except ProvisionError as err:
+            # A board that was about to start again has not even begun.
+            if not left or steps or err.code is not Exit.NO_ANSWER:
+                raise
     return steps
 
 

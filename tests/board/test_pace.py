@@ -46,7 +46,8 @@ async def test_hours_pass_at_the_bus_as_they_do_on_a_board(
     assert {round((after - before) / 1000) for before, after in pairwise(times_ms)} == {
         60
     }
-    assert len([line for line in board.lines if "delivered" in line]) >= 299
+    # The power goes while the last ones may be on their way.
+    assert len([line for line in board.lines if "delivered" in line]) >= 297
     assert board.resets == 0
 
 
