@@ -1,7 +1,6 @@
 """The board's HTTP client on real MicroPython, against servers that behave and misbehave."""
 
 from pathlib import Path
-import shutil
 import ssl
 from typing import Any
 
@@ -156,7 +155,6 @@ async def test_kept_connection_takes_one_write_a_message(run: Run) -> None:
     assert server.connections == 1
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 async def test_system_sees_one_write_a_request(tmp_path: Path) -> None:
     async with scripted([OK]) as server:
         written = await written_to_server(

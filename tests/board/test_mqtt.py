@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-import shutil
 import ssl
 from typing import Any
 
@@ -206,7 +205,6 @@ async def test_kept_connection_takes_one_write_a_message(
     assert [outcome["writes"] for outcome in outcomes] == [3] + [1] * 9
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 async def test_system_sees_one_write_a_packet(
     tmp_path: Path, broker: Mosquitto
 ) -> None:

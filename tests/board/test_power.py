@@ -4,7 +4,6 @@ import asyncio
 from itertools import pairwise
 import json
 from pathlib import Path
-import shutil
 from typing import Any
 
 import aiomqtt
@@ -92,9 +91,6 @@ async def _publications(
     return messages
 
 
-@pytest.mark.skipif(
-    not shutil.which("mosquitto", path="/usr/bin:/usr/sbin"), reason="no Mosquitto"
-)
 async def test_deep_sleeper_keeps_readings_in_the_clocks_memory_until_some_are_sent(
     tmp_path: Path,
 ) -> None:
