@@ -246,7 +246,7 @@ def flash(
             work.test(found)
         except ProvisionError as err:
             # The log of its start tells more.
-            click.echo(f"The self-test came to no end: {err}.", err=True)
+            click.echo(f"The self-test has no result: {err}.", err=True)
     return work.see_it_report(found, timeout)
 
 

@@ -64,7 +64,8 @@ def run_selftest(
         All steps, in the order in which they were made.
 
     Raises:
-        ProvisionError: the board does not answer, or the test came to no end.
+        ProvisionError: the board does not answer, or the test has not begun or came to
+            no end.
     """
     steps: list[Step] = []
 
@@ -81,12 +82,17 @@ def run_selftest(
         restart(board)
         try:
             board.execute(_RUN, _TIMEOUT_S, take, _FIRST_LINE_S)
-            break
         except ProvisionError as err:
-            # A board that was about to start again has not even begun.
             if not left or steps or err.code is not Exit.NO_ANSWER:
                 raise
-    return steps
+        if steps:
+            return steps
+        # What was said to a board that was about to start, or over a bad contact, is lost.
+    raise ProvisionError(
+        Exit.NO_ANSWER,
+        f"The board at {board.port} did not begin its self-test. Check the cable and both of "
+        "its plugs, then run the same command again",
+    )
 
 
 def parse_step(line: str) -> Step | None:

@@ -180,11 +180,11 @@ def test(board: Board) -> bool:
     """Run the board's self-test, show its steps, and tell whether all went well.
 
     Raises:
-        ProvisionError: it came to no end.
+        ProvisionError: it has not begun, or came to no end.
     """
     click.echo("The board tests itself:")
     steps = selftest.run_selftest(board, _show, lambda line: click.echo(f"    {line}"))
-    return bool(steps) and all(step.is_ok for step in steps)
+    return all(step.is_ok for step in steps)
 
 
 def see_it_report(board: Board, timeout_s: float) -> Exit:

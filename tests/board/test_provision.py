@@ -22,8 +22,12 @@ from micropython.provision.ports import Port, choose
 from micropython.provision.settings import combine, parse_sensor
 from sandbox import Sandbox
 
+from .cable import Cable
 from .conftest import Plug, healthy_world, node_settings
-from .provisioning import PASSWORD, TIMEOUT_S, command, flash, options
+from .provisioning import PASSWORD, TIMEOUT_S, board, command, flash, options
+
+# Longer than the command takes for its first words, shorter than it waits for an answer.
+_DEAF_S = 3
 
 
 async def test_fresh_board_reports_after_one_command_and_keeps_its_settings(
@@ -141,6 +145,52 @@ async def test_board_that_does_not_answer_is_told() -> None:
         os.close(board_end)
     assert ended.code == Exit.NO_ANSWER
     assert "does not answer. Unplug it and plug it in again" in ended.output
+
+
+async def test_board_that_hears_nothing_while_it_starts_is_asked_again(
+    plug: Plug, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps(node_settings(sandbox.url, interval_s="60")))
+    now = asyncio.get_running_loop().time
+    began: list[float] = []
+
+    def is_starting(_: bytes) -> bool:
+        began.append(now())
+        return began[-1] - began[0] < _DEAF_S
+
+    with Cable(await plug(), is_starting) as cable:
+        ended = await flash(cable.port, f"--settings={file}")
+    assert cable.lost
+    assert ended.code == Exit.SETTINGS, ended.output
+
+
+async def test_self_test_that_the_board_has_not_heard_of_is_begun_again(
+    plug: Plug, sandbox: Sandbox
+) -> None:
+    def is_self_test(said: bytes) -> bool:
+        return not cable.lost and b"sensorvision.selftest" in said
+
+    with Cable(await plug(), is_self_test) as cable:
+        ended = await flash(cable.port, *options(sandbox))
+    assert cable.lost
+    assert ended.code == Exit.DONE, ended.output
+    assert ended.output.count("ok     delivery") == 1
+
+
+async def test_self_test_that_the_board_never_hears_of_is_told(
+    plug: Plug, sandbox: Sandbox
+) -> None:
+    def is_self_test(said: bytes) -> bool:
+        return b"sensorvision.selftest" in said
+
+    with Cable(await plug(), is_self_test) as cable:
+        ended = await flash(cable.port, *options(sandbox))
+        tested = await board("test", cable.port)
+    assert ended.code == Exit.DONE, ended.output
+    assert tested.code == Exit.NO_ANSWER, tested.output
+    for said in (ended.output, tested.output):
+        assert "did not begin its self-test. Check the cable" in said
 
 
 async def test_port_that_is_not_there_is_told() -> None:

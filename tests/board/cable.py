@@ -1,0 +1,64 @@
+"""A serial cable between a command and a board, on which some of what is said gets lost."""
+
+import asyncio
+from collections.abc import Callable
+import os
+import pty
+import tty
+from types import TracebackType
+from typing import Self
+
+_PIECE_BYTES = 4096
+
+
+class Cable:
+    """Passes on what both ends say, but for what the board does not hear.
+
+    Args:
+        port: the board's.
+        loses: whether what the command says now is lost.
+
+    Attributes:
+        port: where the command finds the board.
+        lost: how many bytes were.
+    """
+
+    def __init__(self, port: str, loses: Callable[[bytes], bool]) -> None:
+        """Plug it in at both ends."""
+        self._loses = loses
+        self.lost = 0
+        self._board = os.open(port, os.O_RDWR | os.O_NOCTTY)
+        self._host, self._end = pty.openpty()
+        for end in (self._board, self._end):
+            tty.setraw(end)
+        self.port = os.ttyname(self._end)
+
+    def __enter__(self) -> Self:
+        """Pass things on."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._host, self._to_board)
+        loop.add_reader(self._board, self._to_host)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Pull it out."""
+        loop = asyncio.get_running_loop()
+        for end in (self._host, self._board):
+            loop.remove_reader(end)
+        for end in (self._host, self._end, self._board):
+            os.close(end)
+
+    def _to_board(self) -> None:
+        said = os.read(self._host, _PIECE_BYTES)
+        if self._loses(said):
+            self.lost += len(said)
+        else:
+            os.write(self._board, said)
+
+    def _to_host(self) -> None:
+        os.write(self._host, os.read(self._board, _PIECE_BYTES))
