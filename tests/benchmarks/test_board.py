@@ -1,32 +1,16 @@
 """The bench of boards still runs, and counts right."""
 
-import json
-from pathlib import Path
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
+from .running import lines_of
 
 
 @pytest.fixture(scope="module")
 def lines() -> list[dict[str, Any]]:
     """Run the bench without a network, and return what it prints."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            *("-m", "benchmarks", "board", "--alone", "--sends", "5"),
-        ],
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return lines_of("board", "--alone", "--sends", "5")
 
 
 def test_a_reading_is_one_write(lines: list[dict[str, Any]]) -> None:

@@ -1,34 +1,20 @@
 """The bench of choosing still runs, and its mirrors hold what they should."""
 
-import json
-from pathlib import Path
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
+from .running import lines_of
+
 _ENTITIES = 50
 
 
 @pytest.fixture(scope="module")
 def lines() -> list[dict[str, Any]]:
     """Run the bench in a small house, and return what it prints."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            *("-m", "benchmarks", "choose"),
-            *("--entities", str(_ENTITIES), "--rounds", "1", "--linger", "0"),
-        ],
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    return lines_of(
+        "choose", "--entities", str(_ENTITIES), "--rounds", "1", "--linger", "0"
     )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_every_chosen_entity_is_mirrored(lines: list[dict[str, Any]]) -> None:
