@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import datetime as dt
 from importlib import import_module
 import json
-import resource
 import sys
 import time
 from typing import Any
@@ -56,7 +55,6 @@ def _measured() -> Iterator[None]:
     found = {
         "seconds": seconds,
         "cpu_s": time.process_time() - cpu_begun,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(found), flush=True)
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from .client_relay import Relay
 
-_WIDTH = 132
+_WIDTH = 140
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,11 @@ class Costs:
     Attributes:
         seconds: until the last was answered.
         cpu_s: processor time of the client's process.
-        peak_mb: the most memory that the process ever held, in MiB.
         server_cpu_s: processor time of the server's process.
     """
 
     seconds: float
     cpu_s: float
-    peak_mb: float
     server_cpu_s: float
 
 
@@ -162,16 +160,13 @@ class Report:
             title=f"{self._readings} readings, answers {away_ms:g} ms later; "
             "x: times the peer's one by one"
         )
-        table.add_column("who")
-        table.add_column("how")
+        table.add_column("who", no_wrap=True)
         for column in (
             "s",
             "readings/s",
             "x",
-            "client CPU s",
+            "CPU s",
             "x",
-            "server CPU s",
-            "peak MB",
             "requests",
             "bytes up",
             "x",
@@ -185,15 +180,12 @@ class Report:
             )
             relay, base_relay = self._counted[subject], self._counted[base]
             table.add_row(
-                subject.whose,
-                subject.way,
+                str(subject),
                 f"{costs.seconds:.2f}",
                 f"{self._readings / costs.seconds:,.0f}",
                 _times(found[base].seconds, costs.seconds),
                 f"{costs.cpu_s:.2f}",
                 _times(found[base].cpu_s, costs.cpu_s),
-                f"{costs.server_cpu_s:.2f}",
-                f"{costs.peak_mb:.0f}",
                 f"{relay.requests:,}",
                 f"{relay.bytes_up:,}",
                 _times(base_relay.bytes_up, relay.bytes_up),
@@ -207,10 +199,7 @@ class Report:
 
 
 def _columns(found: Sequence[Costs]) -> Iterator[tuple[float, ...]]:
-    rows = [
-        (costs.seconds, costs.cpu_s, costs.peak_mb, costs.server_cpu_s)
-        for costs in found
-    ]
+    rows = [(costs.seconds, costs.cpu_s, costs.server_cpu_s) for costs in found]
     yield from zip(*rows, strict=True)
 
 

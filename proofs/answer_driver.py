@@ -66,7 +66,7 @@ def _told(order: dict[str, Any], error: Exception | None) -> dict[str, Any]:
         "outcome": "" if error is None else type(error).__name__,
         "kinds": [kind.__name__ for kind in type(error).__mro__],
         "text": text[:_SHOWN_CHARS],
-        "tells_token": order["token"] in text,
+        "tells_token": order["token"].strip() in text,
         "retry_after_s": getattr(error, "retry_after_s", None),
     }
 

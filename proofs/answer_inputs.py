@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .answer_case import DONE, OK, REFUSED, Case, Right
-from .answer_servers import Order, sandboxed, scripted
+from .answer_servers import TOKEN, Order, sandboxed, scripted
 
 # A number that can't be stored is the caller's mistake, which no second try mends.
 _UNFIT = replace(REFUSED, posts=(0, 1), kind="ValidationError")
@@ -55,6 +55,16 @@ _PATHS = (
     ),
 )
 
+_TOKENS = (
+    Case(
+        "token pasted with a line break",
+        "1.1",
+        sandboxed(),
+        replace(_EXACT_OR_UNSENT, kind="ValidationError"),
+        Order(token=f"{TOKEN}\n"),
+    ),
+)
+
 _NUMBERS = (
     *(
         Case(f"variable {name!r}", "1.4", sandboxed(), _EXACT_OR_UNSENT, _named(name))
@@ -95,4 +105,4 @@ _NUMBERS = (
     Case("nothing", "1.2", sandboxed(), _UNFIT, Order(variables=())),
 )
 
-INPUTS: tuple[Case, ...] = (*_PATHS, *_NUMBERS)
+INPUTS: tuple[Case, ...] = (*_PATHS, *_TOKENS, *_NUMBERS)
