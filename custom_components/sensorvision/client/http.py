@@ -407,7 +407,7 @@ class AsyncSensorVisionClient(Batches):
     async def _exchange(self, request: protocol.Request) -> protocol.Answer:
         """Send one request and classify its answer."""
         raw = await self._transport.exchange(request)
-        return protocol.read_answer(raw.status, raw.headers, raw.body)
+        return user_protocol.read_answer(raw.status, raw.headers, raw.body)
 
 
 def _no_details(_device_id: str) -> Mapping[str, str]:

@@ -107,7 +107,8 @@ class Transport:
                 is_whole = len(read) <= max_bytes
                 read = _redacted(read, request)
                 headers = {
-                    name.lower(): value for name, value in response.headers.items()
+                    name.lower(): _redacted_text(value, request)
+                    for name, value in response.headers.items()
                 }
                 return RawAnswer(
                     response.status, headers, read if is_whole else b"", read
@@ -185,6 +186,12 @@ def _redacted(body: bytes, request: Request) -> bytes:
         if secret:
             body = body.replace(secret.encode(), b"***")
     return body
+
+
+def _redacted_text(text: str, request: Request) -> str:
+    """Do the same in a header, which may hold any bytes."""
+    body = text.encode("utf-8", "surrogateescape")
+    return _redacted(body, request).decode("utf-8", "surrogateescape")
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
