@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
+from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
 from .exceptions import (
     AnswerError,
@@ -38,6 +39,8 @@ from .exceptions import (
 from .http import AsyncSensorVisionClient
 from .models import Device, Sample, SampleResult, Value, Variable
 from .pace import RetryPolicy, Timeouts
+from .secret import Secret
+from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
 
 __all__ = [
@@ -53,11 +56,13 @@ __all__ = [
     "CapabilityError",
     "CertificateError",
     "ClientCertificateError",
+    "Config",
     "ConfigError",
     "Device",
     "DeviceError",
     "DeviceExistsError",
     "HostNotFoundError",
+    "JsonFormatter",
     "KeyLockedError",
     "LoginError",
     "LoginLimitError",
@@ -73,6 +78,7 @@ __all__ = [
     "RetryPolicy",
     "Sample",
     "SampleResult",
+    "Secret",
     "SensorVisionError",
     "ServerAge",
     "ServerError",
@@ -84,6 +90,7 @@ __all__ = [
     "Variable",
     "__version__",
     "build_info",
+    "load_config",
 ]
 
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.
