@@ -9,6 +9,7 @@ from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
 from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
+from .diagnosis import Finding, diagnose
 from .exceptions import (
     AnswerError,
     AuthenticationError,
@@ -61,6 +62,7 @@ __all__ = [
     "Device",
     "DeviceError",
     "DeviceExistsError",
+    "Finding",
     "HostNotFoundError",
     "JsonFormatter",
     "KeyLockedError",
@@ -90,6 +92,7 @@ __all__ = [
     "Variable",
     "__version__",
     "build_info",
+    "diagnose",
     "load_config",
 ]
 
