@@ -14,6 +14,7 @@ from .exceptions import (
     BrokerLoginError,
     CapabilityError,
     CertificateError,
+    CircuitOpenError,
     ClientCertificateError,
     DeviceError,
     DeviceExistsError,
@@ -35,8 +36,10 @@ from .exceptions import (
     ValidationError,
 )
 from .http import AsyncSensorVisionClient
+from .metrics import RequestMetrics
 from .models import Device, Sample, SampleResult, Value, Variable
 from .pace import RetryPolicy, Timeouts
+from .policies import CircuitBreaker, RateLimit
 from .version import BuildInfo, __version__, build_info
 
 __all__ = [
@@ -51,6 +54,8 @@ __all__ = [
     "Capabilities",
     "CapabilityError",
     "CertificateError",
+    "CircuitBreaker",
+    "CircuitOpenError",
     "ClientCertificateError",
     "Device",
     "DeviceError",
@@ -65,8 +70,10 @@ __all__ = [
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
+    "RateLimit",
     "RateLimitError",
     "RedirectError",
+    "RequestMetrics",
     "RequestTimeoutError",
     "RetryPolicy",
     "Sample",

@@ -23,6 +23,7 @@ __all__ = [
     "BrokerLoginError",
     "CapabilityError",
     "CertificateError",
+    "CircuitOpenError",
     "ClientCertificateError",
     "DeviceError",
     "DeviceExistsError",
@@ -74,6 +75,7 @@ class NetworkError(SensorVisionError):
         may_have_arrived: whether the server may have done what it was asked.
     """
 
+    code = "network"
     remedy: ClassVar[str] = (
         "Check that the server is on and that this machine reaches it"
     )
@@ -86,12 +88,14 @@ class NetworkError(SensorVisionError):
 class HostNotFoundError(NetworkError):
     """The host's name has no address."""
 
+    code = "host_not_found"
     remedy = "Check the host name"
 
 
 class CertificateError(NetworkError):
     """The server's TLS certificate is not trusted."""
 
+    code = "certificate"
     remedy = (
         "Install the certificate's authority on this machine, or check the host name"
     )
@@ -100,19 +104,37 @@ class CertificateError(NetworkError):
 class ClientCertificateError(CertificateError):
     """The broker asks for a certificate that this client has not given."""
 
+    code = "client_certificate"
     remedy = "Give a certificate that the broker trusts, and its key"
 
 
 class NotHttpError(NetworkError):
     """What answered does not speak HTTP, or not the kind that the URL asks for."""
 
+    code = "not_http"
     remedy = "Check the URL: its port, and whether it begins with http or https"
 
 
 class RequestTimeoutError(NetworkError):
     """The server took too long; whether it stored the data is unknown."""
 
+    code = "timeout"
     remedy = "Check the connection and the server's load"
+
+
+class CircuitOpenError(NetworkError):
+    """The server has failed too often and is not asked for a while; nothing was sent.
+
+    Attributes:
+        retry_after_s: seconds until it is asked again.
+    """
+
+    code = "circuit_open"
+    remedy = "Wait, and see why the server failed, or allow more by a CircuitBreaker"
+
+    def __init__(self, problem: str, *, retry_after_s: float) -> None:
+        super().__init__(problem)
+        self.retry_after_s = retry_after_s
 
 
 class AnswerError(SensorVisionError):

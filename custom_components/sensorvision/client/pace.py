@@ -37,6 +37,11 @@ class RetryPolicy:
     first_delay_s: float = 0.5
     max_delay_s: float = 30
 
+    @classmethod
+    def off(cls) -> RetryPolicy:
+        """Return the policy of a client that sends once."""
+        return cls(attempts=1)
+
     def delay_s(self, attempt: int) -> float:
         """Draw the pause after the given attempt, counted from 0."""
         bound = min(self.max_delay_s, self.first_delay_s * 2 ** min(attempt, 16))
