@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
+from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
 from .exceptions import (
     AnswerError,
@@ -16,6 +17,7 @@ from .exceptions import (
     CertificateError,
     CircuitOpenError,
     ClientCertificateError,
+    ConfigError,
     DeviceError,
     DeviceExistsError,
     HostNotFoundError,
@@ -40,6 +42,8 @@ from .metrics import RequestMetrics
 from .models import Device, Sample, SampleResult, Value, Variable
 from .pace import RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
+from .secret import Secret
+from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
 
 __all__ = [
@@ -57,10 +61,13 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpenError",
     "ClientCertificateError",
+    "Config",
+    "ConfigError",
     "Device",
     "DeviceError",
     "DeviceExistsError",
     "HostNotFoundError",
+    "JsonFormatter",
     "KeyLockedError",
     "LoginError",
     "LoginLimitError",
@@ -78,6 +85,7 @@ __all__ = [
     "RetryPolicy",
     "Sample",
     "SampleResult",
+    "Secret",
     "SensorVisionError",
     "ServerAge",
     "ServerError",
@@ -89,6 +97,7 @@ __all__ = [
     "Variable",
     "__version__",
     "build_info",
+    "load_config",
 ]
 
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.
