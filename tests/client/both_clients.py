@@ -19,6 +19,8 @@ class _AwaitedClient:
     """The blocking client; each call has a thread, for its server is in the event loop."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
+        if "ssl" in kwargs:
+            kwargs["verify"] = kwargs.pop("ssl")
         open_blocking: Callable[..., SensorVisionClient] = SensorVisionClient
         self.blocking = open_blocking(*args, **kwargs)
 
