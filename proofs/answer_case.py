@@ -57,10 +57,11 @@ class Right:
         """Return what a client did wrong, each in a few words."""
         did_say = not found.outcome
         gave_up = self.says_stored is True and not did_say
+        is_deceived = did_say and not facts.stored
         checks = {
-            "says stored, and it is not": did_say and not facts.stored,
+            "says stored, and it is not": is_deceived,
             "gives up too early": gave_up,
-            f"stored {facts.stored} times": not gave_up
+            f"stored {facts.stored} times": not (gave_up or is_deceived)
             and not _within(facts.stored, self.stored),
             f"{facts.posts} posts": not gave_up
             and not _within(facts.posts, self.posts),
