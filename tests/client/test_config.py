@@ -73,7 +73,7 @@ def test_each_setting_comes_from_where_it_is_nearest(tmp_path: Path) -> None:
         "url": "an argument",
         "device_id": "the variable SENSORVISION_DEVICE_ID",
         "retries": "the variable SENSORVISION_RETRIES",
-        "mqtt_port": f"mqtt_port in {file}",
+        "mqtt_port": f"the file {file}",
     }
 
 
@@ -251,14 +251,14 @@ def test_unfit_setting_is_told_with_origin_and_remedy(
         "outbox = 5",
     ],
 )
-def test_value_of_another_type_is_refused_with_file_and_key(
+def test_value_of_another_type_is_refused_with_key_and_file(
     tmp_path: Path, line: str
 ) -> None:
     file = _write(tmp_path / "mine.toml", line)
     with pytest.raises(ConfigError) as caught:
         load_config(file, environ={})
-    name = line.partition(" ")[0]
-    assert caught.value.origin == f"{name} in {file}"
+    assert caught.value.field == line.partition(" ")[0]
+    assert caught.value.origin == f"the file {file}"
 
 
 def test_url_with_a_password_is_not_repeated() -> None:
