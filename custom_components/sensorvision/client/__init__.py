@@ -16,6 +16,7 @@ from .exceptions import (
     BrokerLoginError,
     CapabilityError,
     CertificateError,
+    CircuitOpenError,
     ClientCertificateError,
     ConfigError,
     DeviceError,
@@ -38,8 +39,10 @@ from .exceptions import (
     ValidationError,
 )
 from .http import AsyncSensorVisionClient
+from .metrics import RequestMetrics
 from .models import Device, Sample, SampleResult, Value, Variable
 from .pace import RetryPolicy, Timeouts
+from .policies import CircuitBreaker, RateLimit
 from .secret import Secret
 from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
@@ -56,6 +59,8 @@ __all__ = [
     "Capabilities",
     "CapabilityError",
     "CertificateError",
+    "CircuitBreaker",
+    "CircuitOpenError",
     "ClientCertificateError",
     "Config",
     "ConfigError",
@@ -74,8 +79,10 @@ __all__ = [
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
+    "RateLimit",
     "RateLimitError",
     "RedirectError",
+    "RequestMetrics",
     "RequestTimeoutError",
     "RetryPolicy",
     "Sample",

@@ -23,6 +23,7 @@ __all__ = [
     "BrokerLoginError",
     "CapabilityError",
     "CertificateError",
+    "CircuitOpenError",
     "ClientCertificateError",
     "ConfigError",
     "DeviceError",
@@ -144,6 +145,21 @@ class RequestTimeoutError(NetworkError):
 
     code = "timeout"
     remedy = "Check the connection and the server's load"
+
+
+class CircuitOpenError(NetworkError):
+    """The server has failed too often and is not asked for a while; nothing was sent.
+
+    Attributes:
+        retry_after_s: seconds until it is asked again.
+    """
+
+    code = "circuit_open"
+    remedy = "Wait, and see why the server failed, or allow more by a CircuitBreaker"
+
+    def __init__(self, problem: str, *, retry_after_s: float) -> None:
+        super().__init__(problem)
+        self.retry_after_s = retry_after_s
 
 
 class AnswerError(SensorVisionError):
