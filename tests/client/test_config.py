@@ -186,6 +186,17 @@ def test_paths_of_a_file_begin_at_its_folder(tmp_path: Path) -> None:
     assert load_config(file, environ={}).outbox == tmp_path / "etc/readings.db"
 
 
+def test_paths_of_a_file_stay_where_they_are_when_the_folder_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may be named by a part of its path, or be that of the folder."""
+    _write(tmp_path / "here/sensorvision.toml", 'outbox = "readings.db"')
+    by_usage = load_config(environ={})
+    by_name = load_config("sensorvision.toml", environ={})
+    monkeypatch.chdir(tmp_path)
+    assert by_usage.outbox == by_name.outbox == tmp_path / "here/readings.db"
+
+
 def test_tilde_is_the_users_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
