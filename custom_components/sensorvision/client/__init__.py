@@ -35,11 +35,13 @@ from .exceptions import (
     TokenExistsError,
     ValidationError,
 )
+from .health import Health
 from .http import AsyncSensorVisionClient
 from .metrics import RequestMetrics
-from .models import Device, Sample, SampleResult, Value, Variable
+from .models import Device, DeviceStatus, Sample, Value, Variable
 from .pace import RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
+from .results import BatchResult, SampleResult
 from .version import BuildInfo, __version__, build_info
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "AnswerError",
     "AsyncSensorVisionClient",
     "AuthenticationError",
+    "BatchResult",
     "BrokerLoginError",
     "BuildInfo",
     "Capabilities",
@@ -60,6 +63,8 @@ __all__ = [
     "Device",
     "DeviceError",
     "DeviceExistsError",
+    "DeviceStatus",
+    "Health",
     "HostNotFoundError",
     "KeyLockedError",
     "LoginError",
