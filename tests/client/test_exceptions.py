@@ -36,6 +36,7 @@ CODES = {
     "BrokerLoginError": "broker_login",
     "CapabilityError": "capability",
     "CertificateError": "certificate",
+    "CircuitOpenError": "circuit_open",
     "ClientCertificateError": "client_certificate",
     "ConfigError": "config",
     "DeviceError": "device",

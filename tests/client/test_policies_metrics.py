@@ -134,7 +134,6 @@ async def test_ids_are_in_no_path(client_class: ClientClass, sandbox: Sandbox) -
         "/api/v1/data/ingest/{id}",
         "/api/v1/devices/{id}",
         "/api/v1/devices/{id}/variables/latest",
-        "/api/v1/devices/{id}",
         "/api/v1/devices/{id}/variables",
         "/api/v1/devices/{id}/variables/{id}",
         "/api/v1/devices/{id}/token/rotate",

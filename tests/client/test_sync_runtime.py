@@ -103,9 +103,10 @@ def test_job_that_has_begun_ends_before_the_failure_is_raised(
         ended.append(True)
         return 0
 
+    jobs = [slow, _job(1, fails=True), slow]
     with pytest.raises(ValueError, match=r"^1$"):
-        _done(runtime, lambda: runtime.gather([slow, _job(1, fails=True)], limit=2))
-    assert ended
+        _done(runtime, lambda: runtime.gather(jobs, limit=2))
+    assert ended == [True]
 
 
 async def test_cancelled_jobs_are_all_cancelled() -> None:
