@@ -9,6 +9,7 @@ from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
 from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
+from .diagnosis import Finding, diagnose
 from .exceptions import (
     AnswerError,
     AuthenticationError,
@@ -70,6 +71,7 @@ __all__ = [
     "DeviceError",
     "DeviceExistsError",
     "DeviceStatus",
+    "Finding",
     "Health",
     "HostNotFoundError",
     "JsonFormatter",
@@ -102,6 +104,7 @@ __all__ = [
     "Variable",
     "__version__",
     "build_info",
+    "diagnose",
     "load_config",
 ]
 

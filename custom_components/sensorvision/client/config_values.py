@@ -6,11 +6,12 @@ import math
 from pathlib import Path
 
 from . import protocol
+from .capabilities import INDCLOUD, SENSORVISION
 from .protocol import ValidationError
 from .secret import Secret
 from .transport import normalize_url
 
-TOPIC_PREFIXES = ("indcloud", "sensorvision")
+TOPIC_PREFIXES = (INDCLOUD, SENSORVISION)
 
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"0", "false", "no", "off"})
