@@ -1,5 +1,10 @@
 """Send readings to a SensorVision server and lose none of them."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
@@ -32,6 +37,7 @@ from .exceptions import (
 from .http import AsyncSensorVisionClient
 from .models import Device, Sample, SampleResult, Value, Variable
 from .pace import RetryPolicy, Timeouts
+from .version import BuildInfo, __version__, build_info
 
 __all__ = [
     "ACCOUNT",
@@ -41,6 +47,7 @@ __all__ = [
     "AsyncSensorVisionClient",
     "AuthenticationError",
     "BrokerLoginError",
+    "BuildInfo",
     "Capabilities",
     "CapabilityError",
     "CertificateError",
@@ -73,4 +80,32 @@ __all__ = [
     "ValidationError",
     "Value",
     "Variable",
+    "__version__",
+    "build_info",
 ]
+
+# What needs a library of an extra is loaded when it is asked for: its module and the extra.
+_OF_EXTRAS = {
+    "MQTTClient": ("mqtt_client", "mqtt"),
+    "SensorVisionClient": ("sync", "sync"),
+}
+
+if not TYPE_CHECKING:  # else every misspelt name would have a type
+
+    def __getattr__(name: str) -> object:
+        """Load what an extra is for."""
+        if name not in _OF_EXTRAS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, extra = _OF_EXTRAS[name]
+        try:
+            return getattr(import_module(f".{module}", __name__), name)
+        except ModuleNotFoundError as err:
+            raise ImportError(
+                f"{name} needs {err.name}, which is not installed: "
+                f'pip install "sensorvision[{extra}]"'
+            ) from err
+
+
+def __dir__() -> list[str]:
+    """Name what can be imported."""
+    return sorted({*globals(), *_OF_EXTRAS})
