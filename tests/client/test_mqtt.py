@@ -27,7 +27,7 @@ from custom_components.sensorvision.client import (
     SensorVisionError,
     Timeouts,
     ValidationError,
-    mqtt_session,
+    mqtt_library,
 )
 from custom_components.sensorvision.client.mqtt import Broker, Publisher
 from custom_components.sensorvision.client.telemetry import telemetry_payload
@@ -363,7 +363,7 @@ async def test_socket_that_is_closed_already_is_not_watched(
     loop = asyncio.get_running_loop()
     complaints: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
-    careful = mqtt_session._CarefulLoop(loop)
+    careful = mqtt_library.CarefulLoop(loop)
     with socket.socket() as closed:
         fd = closed.fileno()
     loop.call_soon(careful.add_writer, fd, lambda: None)

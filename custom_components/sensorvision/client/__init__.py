@@ -31,6 +31,7 @@ from .exceptions import (
     RequestTimeoutError,
     SensorVisionError,
     ServerError,
+    SubscriptionError,
     TokenExistsError,
     ValidationError,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "ServerAge",
     "ServerError",
     "ServerInfo",
+    "SubscriptionError",
     "Timeouts",
     "TokenExistsError",
     "ValidationError",

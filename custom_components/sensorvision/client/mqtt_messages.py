@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import datetime as dt
 import json
-from typing import Any, Iterator, Mapping, Sequence, overload
+from typing import Any, Iterator, Mapping, Sequence, Tuple, Union, overload
 
 from .exceptions import SensorVisionError, ValidationError
 from .models import parse_instant
@@ -83,14 +83,16 @@ class Outgoing:
     def __post_init__(self) -> None:
         check_topic(self.topic)
         check_qos(self.qos)
-        if self.retain and is_telemetry_topic(self.topic):
+        payload = encode_payload(self.payload)
+        object.__setattr__(self, "payload", payload)
+        # An empty one deletes what was retained by mistake (MQTT 3.1.1, 3.3.1.3).
+        if self.retain and payload and is_telemetry_topic(self.topic):
             raise ValidationError(
                 "retain",
                 self.retain,
                 "would let the server store telemetry again at each connection",
                 "Publish telemetry without retain",
             )
-        object.__setattr__(self, "payload", encode_payload(self.payload))
 
     def __repr__(self) -> str:
         """Show everything but the payload, which may hold a token."""
@@ -104,21 +106,29 @@ class Will(Outgoing):
     """
 
 
+Item = Union[Outgoing, Tuple[str, Any]]
+
+
 @dataclass(frozen=True)
 class PublishResult:
     """What became of one message of a batch.
 
     Attributes:
         id: the message's, or its index as text.
-        message: the message, or what was given in its place.
+        message: the message, or the pair of topic and payload, as it was given.
         error: why it is not delivered; None if it is, or if it was not tried.
         is_tried: whether it was published at all.
     """
 
     id: str
-    message: Outgoing
+    message: Item
     error: SensorVisionError | None = None
     is_tried: bool = True
+
+    def __repr__(self) -> str:
+        """Show everything but the payload."""
+        state = "delivered" if self.is_delivered else self.error or "not sent"
+        return f"<PublishResult {self.id!r}: {state}>"
 
     @property
     def is_delivered(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 import functools
-import logging
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, Sequence, cast
@@ -21,6 +20,7 @@ from .exceptions import (
     NetworkError,
     RequestTimeoutError,
 )
+from .mqtt_library import CarefulLoop, Listener
 from .mqtt_messages import Message
 from .pace import Timeouts
 from .protocol import Answer
@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 _REFUSALS = frozenset({4, 5, 134, 135})
 
 MAX_IN_FLIGHT = 200
+# Mosquitto says yes to all, but forgets those of QoS 2 that are beyond its
+# max_inflight_messages, by default 20.
+_MAX_QOS_2_IN_FLIGHT = 10
 _LEAVE_S = 0.25
 _REFUSED = 128
+_EXACTLY_ONCE = 2
 
 
 class Session:
@@ -68,6 +72,7 @@ class Session:
         self._on_message = on_message or _nobody_listens
         self._client: aiomqtt.Client | None = None
         self._lost: asyncio.Future[None] | None = None
+        self._turns: asyncio.Semaphore | None = None
         self._leaving: set[asyncio.Future[None]] = set()
 
     def __repr__(self) -> str:
@@ -86,7 +91,7 @@ class Session:
             NetworkError: there is no session, for a reason that its class tells.
         """
         await self.close()
-        broker, listener = self.broker, _Listener()
+        broker, listener = self.broker, Listener()
         client: aiomqtt.Client = _Client(
             broker.host,
             broker.port,
@@ -122,10 +127,11 @@ class Session:
             self._leave(client, opening)
             raise
         self._client = client
+        self._turns = asyncio.Semaphore(_MAX_QOS_2_IN_FLIGHT)
         self._lost = asyncio.ensure_future(self._watch(client))
 
     async def _opened(
-        self, opening: asyncio.Future[aiomqtt.Client], listener: _Listener
+        self, opening: asyncio.Future[aiomqtt.Client], listener: Listener
     ) -> None:
         """Return once a session has begun, or raise why it has not."""
         either: list[asyncio.Future[Any]] = [opening, listener.failure]
@@ -154,13 +160,11 @@ class Session:
             NetworkError: there is no session, or it has ended before the broker has
                 acknowledged the message, which may have arrived then.
         """
-        client = self._living()
-        await self._answered(
-            client,
-            client.publish(
-                topic, payload, qos=qos, retain=retain, timeout=self._timeouts.read_s
-            ),
-        )
+        if qos == _EXACTLY_ONCE and self._turns is not None:
+            async with self._turns:
+                await self._publish(topic, payload, qos, retain=retain)
+        else:
+            await self._publish(topic, payload, qos, retain=retain)
 
     async def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[int | None]:
         """Subscribe, and return for each filter the QoS granted, or None if refused.
@@ -189,6 +193,17 @@ class Session:
         client = self._living()
         await self._answered(
             client, client.unsubscribe(list(filters), timeout=self._timeouts.read_s)
+        )
+
+    async def _publish(
+        self, topic: str, payload: bytes, qos: int, *, retain: bool
+    ) -> None:
+        client = self._living()
+        await self._answered(
+            client,
+            client.publish(
+                topic, payload, qos=qos, retain=retain, timeout=self._timeouts.read_s
+            ),
         )
 
     def _living(self) -> aiomqtt.Client:
@@ -307,7 +322,7 @@ class _Client(aiomqtt.Client):
 
     def __init__(self, hostname: str, port: int, **options: Any) -> None:  # noqa: ANN401 - the library's own
         super().__init__(hostname, port, **options)
-        self._loop = cast("asyncio.AbstractEventLoop", _CarefulLoop(self._loop))
+        self._loop = cast("asyncio.AbstractEventLoop", CarefulLoop(self._loop))
 
 
 class _Inlet(asyncio.Queue):  # type: ignore[type-arg] # none before Python 3.9
@@ -322,54 +337,6 @@ class _Inlet(asyncio.Queue):  # type: ignore[type-arg] # none before Python 3.9
         self._take(
             Message(item.topic.value, bytes(item.payload), item.qos, item.retain)
         )
-
-
-class _CarefulLoop:
-    """An event loop that watches no socket that is closed already."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - it is a loop in all else
-        return getattr(self._loop, name)
-
-    def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
-        """Watch a socket for what comes, if it is open."""
-        with suppress(OSError, ValueError):
-            self._loop.add_reader(fd, callback)
-
-    def add_writer(self, fd: int, callback: Callable[[], None]) -> None:
-        """Watch a socket for room to write, if it is open."""
-        with suppress(OSError, ValueError):
-            self._loop.add_writer(fd, callback)
-
-
-class _Listener(logging.Handler):
-    """Hear why a connection broke, which the library tells nobody but its log.
-
-    Attributes:
-        failure: why it did, once it has.
-        logger: what the library is given to log to; nothing of it is seen elsewhere.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self._loop = asyncio.get_running_loop()
-        self.failure: asyncio.Future[OSError] = self._loop.create_future()
-        # One of the tree of loggers would stay there after the session.
-        self.logger = logging.Logger("mqtt", logging.ERROR)  # noqa: LOG001
-        self.logger.addHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Note an error, from whichever thread."""
-        causes = record.args if isinstance(record.args, tuple) else ()
-        for cause in causes:
-            if isinstance(cause, OSError):
-                self._loop.call_soon_threadsafe(self._fail, cause)
-
-    def _fail(self, cause: OSError) -> None:
-        if not self.failure.done():
-            self.failure.set_result(cause)
 
 
 async def _end(client: aiomqtt.Client, wait_s: float) -> None:
