@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
+from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
+from .diagnosis import Finding, diagnose
 from .exceptions import (
     AnswerError,
     AuthenticationError,
     BrokerLoginError,
     CapabilityError,
     CertificateError,
+    CircuitOpenError,
     ClientCertificateError,
+    ConfigError,
     DeviceError,
     DeviceExistsError,
     HostNotFoundError,
@@ -35,8 +39,12 @@ from .exceptions import (
     ValidationError,
 )
 from .http import AsyncSensorVisionClient
+from .metrics import RequestMetrics
 from .models import Device, Sample, SampleResult, Value, Variable
 from .pace import RetryPolicy, Timeouts
+from .policies import CircuitBreaker, RateLimit
+from .secret import Secret
+from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
 
 __all__ = [
@@ -51,11 +59,17 @@ __all__ = [
     "Capabilities",
     "CapabilityError",
     "CertificateError",
+    "CircuitBreaker",
+    "CircuitOpenError",
     "ClientCertificateError",
+    "Config",
+    "ConfigError",
     "Device",
     "DeviceError",
     "DeviceExistsError",
+    "Finding",
     "HostNotFoundError",
+    "JsonFormatter",
     "KeyLockedError",
     "LoginError",
     "LoginLimitError",
@@ -65,12 +79,15 @@ __all__ = [
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
+    "RateLimit",
     "RateLimitError",
     "RedirectError",
+    "RequestMetrics",
     "RequestTimeoutError",
     "RetryPolicy",
     "Sample",
     "SampleResult",
+    "Secret",
     "SensorVisionError",
     "ServerAge",
     "ServerError",
@@ -82,6 +99,8 @@ __all__ = [
     "Variable",
     "__version__",
     "build_info",
+    "diagnose",
+    "load_config",
 ]
 
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.
