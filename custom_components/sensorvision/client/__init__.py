@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
+from .durable import DurableSender
+from .durable_status import DurableStatus
 from .exceptions import (
     AnswerError,
     AuthenticationError,
@@ -37,12 +39,17 @@ from .exceptions import (
 )
 from .health import Health
 from .http import AsyncSensorVisionClient
+from .limits import Limits
 from .metrics import RequestMetrics
 from .models import Device, DeviceStatus, Sample, Value, Variable
-from .pace import RetryPolicy, Timeouts
+from .pace import Pace, RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
 from .results import BatchResult, SampleResult
 from .version import BuildInfo, __version__, build_info
+
+if TYPE_CHECKING:
+    from .sync import SensorVisionClient as SensorVisionClient
+    from .sync_durable import SyncDurableSender as SyncDurableSender
 
 __all__ = [
     "ACCOUNT",
@@ -64,14 +71,18 @@ __all__ = [
     "DeviceError",
     "DeviceExistsError",
     "DeviceStatus",
+    "DurableSender",
+    "DurableStatus",
     "Health",
     "HostNotFoundError",
     "KeyLockedError",
+    "Limits",
     "LoginError",
     "LoginLimitError",
     "NetworkError",
     "NotHttpError",
     "NotSensorVisionError",
+    "Pace",
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
@@ -100,6 +111,7 @@ __all__ = [
 _OF_EXTRAS = {
     "MQTTClient": ("mqtt_client", "mqtt"),
     "SensorVisionClient": ("sync", "sync"),
+    "SyncDurableSender": ("sync_durable", "sync"),
 }
 
 if not TYPE_CHECKING:  # else every misspelt name would have a type

@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 from .capabilities import Probe
 from .core import Client
+from .durable import DurableSender
 from .link import Link
 from .pace import RetryPolicy, Timeouts
 from .runtime import AsyncRuntime
 from .transport import AsyncTransport, normalize_url
 
 if TYPE_CHECKING:
+    from os import PathLike
     from ssl import SSLContext
     from types import TracebackType
 
     import aiohttp
 
+    from .limits import Limits
     from .metrics import RequestMetrics
+    from .pace import Pace
     from .policies import CircuitBreaker, RateLimit
 
 __all__ = ["AsyncSensorVisionClient", "Probe", "normalize_url"]
@@ -110,6 +114,24 @@ class AsyncSensorVisionClient(Client):
             clock=clock,
             details_of_new=details_of_new,
         )
+
+    def durable(
+        self,
+        path: str | PathLike[str],
+        *,
+        limits: Limits | None = None,
+        pace: Pace | None = None,
+    ) -> DurableSender:
+        """Return what sends by way of a file, to be used with `async with`.
+
+        Its readings survive an outage, a crash and a power cut; see `DurableSender`.
+
+        Args:
+            path: the file, which is made if there is none.
+            limits: how much it may hold, and how soon a reading is written down.
+            pace: how fast to send.
+        """
+        return DurableSender(self, path, limits=limits, pace=pace)
 
     async def __aenter__(self) -> AsyncSensorVisionClient:
         """Return the client itself."""
