@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
+from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
+from .diagnosis import Finding, diagnose
 from .durable import DurableSender
 from .durable_status import DurableStatus
 from .exceptions import (
@@ -18,6 +20,7 @@ from .exceptions import (
     CertificateError,
     CircuitOpenError,
     ClientCertificateError,
+    ConfigError,
     DeviceError,
     DeviceExistsError,
     HostNotFoundError,
@@ -34,6 +37,7 @@ from .exceptions import (
     RequestTimeoutError,
     SensorVisionError,
     ServerError,
+    SubscriptionError,
     TokenExistsError,
     ValidationError,
 )
@@ -45,6 +49,8 @@ from .models import Device, DeviceStatus, Sample, Value, Variable
 from .pace import Pace, RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
 from .results import BatchResult, SampleResult
+from .secret import Secret
+from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
 
 if TYPE_CHECKING:
@@ -67,14 +73,18 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpenError",
     "ClientCertificateError",
+    "Config",
+    "ConfigError",
     "Device",
     "DeviceError",
     "DeviceExistsError",
     "DeviceStatus",
     "DurableSender",
     "DurableStatus",
+    "Finding",
     "Health",
     "HostNotFoundError",
+    "JsonFormatter",
     "KeyLockedError",
     "Limits",
     "LoginError",
@@ -94,10 +104,12 @@ __all__ = [
     "RetryPolicy",
     "Sample",
     "SampleResult",
+    "Secret",
     "SensorVisionError",
     "ServerAge",
     "ServerError",
     "ServerInfo",
+    "SubscriptionError",
     "Timeouts",
     "TokenExistsError",
     "ValidationError",
@@ -105,6 +117,8 @@ __all__ = [
     "Variable",
     "__version__",
     "build_info",
+    "diagnose",
+    "load_config",
 ]
 
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import ClassVar, Sequence
 
 from .protocol import (
     DELIVERED,
@@ -15,7 +15,7 @@ from .protocol import (
     SensorVisionError,
     ValidationError,
 )
-from .user_protocol import LOGIN_REFUSED, LOGINS_USED_UP
+from .user_protocol import LOGIN_REFUSED, LOGINS_USED_UP, correlation_id_of
 
 __all__ = [
     "AnswerError",
@@ -25,6 +25,7 @@ __all__ = [
     "CertificateError",
     "CircuitOpenError",
     "ClientCertificateError",
+    "ConfigError",
     "DeviceError",
     "DeviceExistsError",
     "HostNotFoundError",
@@ -41,16 +42,39 @@ __all__ = [
     "RequestTimeoutError",
     "SensorVisionError",
     "ServerError",
+    "SubscriptionError",
     "TokenExistsError",
     "ValidationError",
     "error_of",
     "raise_for",
 ]
 
+# `protocol` declares them, and does not set them: that would take room on a board.
+SensorVisionError.code = "error"
+ValidationError.code = "validation"
+
 # A proxy says so, too, when the server was reached and its answer was lost.
 _MAY_HAVE_ARRIVED = frozenset({502, 504})
 
 _FIELD_IN_MESSAGE = re.compile(r"for field '([^']*)'")
+
+
+class ConfigError(ValidationError):
+    """A setting can't be used.
+
+    Attributes:
+        origin: where it was set: by an argument, a variable or a file, or "" if nowhere.
+    """
+
+    code = "config"
+
+    def __init__(
+        self, field: str, value: object, problem: str, remedy: str, origin: str = ""
+    ) -> None:
+        super().__init__(
+            field, value, f"from {origin} {problem}" if origin else problem, remedy
+        )
+        self.origin = origin
 
 
 class CapabilityError(SensorVisionError):
@@ -62,9 +86,28 @@ class CapabilityError(SensorVisionError):
         remedy: what to do about it, a sentence.
     """
 
+    code = "capability"
+
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{problem}. {remedy}")
         self.remedy = remedy
+
+
+class SubscriptionError(SensorVisionError):
+    """The broker does not let this client subscribe to something.
+
+    Attributes:
+        filters: to what.
+        remedy: what to do about it, a sentence.
+    """
+
+    code = "subscription"
+    remedy: ClassVar[str] = "Check what the broker allows this user to read"
+
+    def __init__(self, filters: Sequence[str]) -> None:
+        names = ", ".join(filters)
+        super().__init__(f"The broker refuses to subscribe to {names}. {self.remedy}")
+        self.filters = tuple(filters)
 
 
 class NetworkError(SensorVisionError):
@@ -145,12 +188,15 @@ class AnswerError(SensorVisionError):
         status: HTTP status, or 0 of what is no HTTP.
         server_message: what the server said, or what can be said in its place.
         error_type: the server's name of its error, or "".
+        correlation_id: how the server's log names the request, for who looks after the
+            server, or None if it did not say.
         field: the variable that the server named, or None.
         remedy: what to do about it, a sentence.
         retry_after_s: seconds that the server asks to wait, or None.
         may_have_arrived: whether the server may have done what it was asked.
     """
 
+    code = "answer"
     remedy: ClassVar[str] = "Try again later"
 
     def __init__(self, answer: Answer) -> None:
@@ -161,6 +207,7 @@ class AnswerError(SensorVisionError):
         self.status = answer.status
         self.server_message = answer.message
         self.error_type = answer.error_type
+        self.correlation_id = correlation_id_of(answer)
         self.retry_after_s = answer.retry_after_s
         self.may_have_arrived = answer.status in _MAY_HAVE_ARRIVED
         named = _FIELD_IN_MESSAGE.search(answer.message)
@@ -170,54 +217,63 @@ class AnswerError(SensorVisionError):
 class AuthenticationError(AnswerError):
     """The server refused the credential."""
 
+    code = "auth"
     remedy = "Copy the key again, or make a new one"
 
 
 class LoginError(AuthenticationError):
     """The server refused user name and password."""
 
+    code = "login"
     remedy = "Check user name and password"
 
 
 class BrokerLoginError(AuthenticationError):
     """The broker refused user name and password, or asks for some."""
 
+    code = "broker_login"
     remedy = "Check user name and password of the broker"
 
 
 class DeviceError(AnswerError):
     """The server does not take data at this address or for this device."""
 
+    code = "device"
     remedy = "Check the URL and the device id"
 
 
 class PermissionDeniedError(DeviceError):
     """The device id belongs to another organisation."""
 
+    code = "permission"
     remedy = "Choose another device id: ids are unique over the whole server"
 
 
 class PayloadError(AnswerError):
     """The server refused the data, and would refuse it again."""
 
+    code = "payload"
     remedy = "Send finite numbers below 1e14 under names of at most 100 characters"
 
 
 class DeviceExistsError(AnswerError):
     """There is a device of this id already, of whatever organisation."""
 
+    code = "device_exists"
     remedy = "Use the device that there is, or choose another device id"
 
 
 class TokenExistsError(AnswerError):
     """The device has a token already, which the server shows to nobody."""
 
+    code = "token_exists"
     remedy = "Use the token that you have, or rotate it"
 
 
 class RateLimitError(AnswerError):
     """The server asks to slow down."""
 
+    code = "rate_limit"
     remedy = "Send less often"
 
 
@@ -228,28 +284,34 @@ class KeyLockedError(RateLimitError):
     with a device token, by whatever program behind this address, is such a look-up.
     """
 
+    code = "key_locked"
     remedy = "Wait a quarter of an hour, or log in with user name and password"
 
 
 class LoginLimitError(RateLimitError):
     """Too many logins came from this address; user name and password may be good."""
 
+    code = "login_limit"
     remedy = "Try again in a minute"
 
 
 class ServerError(AnswerError):
     """The server is in trouble of its own."""
 
+    code = "server"
+
 
 class RedirectError(AnswerError):
     """The server points to another address, where no credential is sent."""
 
+    code = "redirect"
     remedy = "Use the address it redirects to, often https in place of http"
 
 
 class NotSensorVisionError(AnswerError):
     """Something else than a SensorVision server answered."""
 
+    code = "not_sensorvision"
     remedy = "Check host, port and path of the URL"
 
 

@@ -269,4 +269,4 @@ class Exploration(Batches):
     async def _exchange(self, request: protocol.Request) -> protocol.Answer:
         """Send one request and classify its answer."""
         raw = await self._link.exchange(request)
-        return protocol.read_answer(raw.status, raw.headers, raw.body)
+        return user_protocol.read_answer(raw.status, raw.headers, raw.body)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from .capabilities import Probe
+from .configured import arguments_of
 from .core import Client
 from .durable import DurableSender
 from .link import Link
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from .config import Config
     from .limits import Limits
     from .metrics import RequestMetrics
     from .pace import Pace
@@ -132,6 +134,24 @@ class AsyncSensorVisionClient(Client):
             pace: how fast to send.
         """
         return DurableSender(self, path, limits=limits, pace=pace)
+
+    @classmethod
+    def from_config(cls, config: Config, **overrides: Any) -> AsyncSensorVisionClient:  # noqa: ANN401
+        """Return a client for settings; a file of authorities is read here.
+
+        Args:
+            config: the settings, such as `load_config` finds.
+            **overrides: what the constructor takes, in place of them.
+
+        Raises:
+            ConfigError: URL or credential is missing, or no authority is in the file.
+        """
+        arguments = arguments_of(config)
+        if not config.verify_tls:
+            arguments["ssl"] = False
+        elif config.ca_file is not None:
+            arguments["ssl"] = config.ssl_context()
+        return cls(**{**arguments, **overrides})
 
     async def __aenter__(self) -> AsyncSensorVisionClient:
         """Return the client itself."""

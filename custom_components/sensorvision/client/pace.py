@@ -20,6 +20,14 @@ class Timeouts:
     read_s: float = 35
     total_s: float = 60
 
+    @classmethod
+    def within(cls, total_s: float) -> Timeouts:
+        """Return limits none of which is longer than a whole exchange may take."""
+        default = cls()
+        return cls(
+            min(default.connect_s, total_s), min(default.read_s, total_s), total_s
+        )
+
 
 @dataclass(frozen=True)
 class RetryPolicy:

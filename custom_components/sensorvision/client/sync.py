@@ -14,6 +14,7 @@ from typing import (
     TypeVar,
 )
 
+from .configured import arguments_of
 from .core import Client
 from .link import Link
 from .pace import RetryPolicy, Timeouts
@@ -24,11 +25,13 @@ from .transport import normalize_url
 
 if TYPE_CHECKING:
     from os import PathLike
+    from ssl import SSLContext
     from types import TracebackType
 
     import requests
     from typing_extensions import Concatenate, ParamSpec
 
+    from .config import Config
     from .limits import Limits
     from .metrics import RequestMetrics
     from .pace import Pace
@@ -72,8 +75,9 @@ class SensorVisionClient:
         session: a session of `requests` to use, which stays the caller's to close, with
             its proxies and adapters; without one the client has its own.
         pool_size: how many connections its own session keeps to one address.
-        verify: the path of a file with an authority of your own, or False to trust any
-            certificate; by default certificates are verified as the system does.
+        verify: an authority of your own, as the path of a file or a context, or False to
+            trust any certificate; by default certificates are verified by whom the system
+            trusts. With a session of the caller's, what `requests` takes.
         timeouts: how long to wait. The total is looked at between the pieces of an answer.
         retry: how often `send_data` tries again.
         rate_limit: how fast to ask; by default below what the hosted server bears.
@@ -101,7 +105,7 @@ class SensorVisionClient:
         password: str | None = None,
         session: requests.Session | None = None,
         pool_size: int = 10,
-        verify: bool | str = True,
+        verify: bool | str | SSLContext = True,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         rate_limit: RateLimit | None = None,
@@ -142,6 +146,24 @@ class SensorVisionClient:
             details_of_new=details_of_new,
         )
         self._link = link
+
+    @classmethod
+    def from_config(cls, config: Config, **overrides: Any) -> SensorVisionClient:  # noqa: ANN401
+        """Return a client for settings; a file of authorities is read here.
+
+        Args:
+            config: the settings, such as `load_config` finds.
+            **overrides: what the constructor takes, in place of them.
+
+        Raises:
+            ConfigError: URL or credential is missing, or no authority is in the file.
+        """
+        arguments = arguments_of(config)
+        if not config.verify_tls:
+            arguments["verify"] = False
+        elif config.ca_file is not None:
+            arguments["verify"] = config.ssl_context()
+        return cls(**{**arguments, **overrides})
 
     def __repr__(self) -> str:
         """Name the server and nothing secret."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.cookies import cookiejar_from_dict
 import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -28,6 +27,7 @@ from .exceptions import (
     NetworkError,
     NotHttpError,
     RequestTimeoutError,
+    ValidationError,
 )
 from .transport import MAX_ANSWER_BYTES, RawAnswer, offset_s, raw_answer
 from .version import user_agent
@@ -62,14 +62,14 @@ class SyncTransport:
         *,
         session: requests.Session | None,
         pool_size: int,
-        verify: bool | str,
+        verify: bool | str | ssl.SSLContext,
         timeouts: Timeouts,
     ) -> None:
         self.base_url = base_url
         self.clock_offset_s: float | None = None
         self._owns_session = session is None
-        self._verify = verify
-        self._session = session or _open_session(pool_size, verify)
+        self._verify = verify if isinstance(verify, (bool, str)) else True
+        self._session = session or _open_session(pool_size, _trust(verify))
         self._timeouts = timeouts
 
     async def close(self) -> None:
@@ -136,20 +136,35 @@ class _Adapter(HTTPAdapter):
         """Leave it to the context."""
 
 
-def _open_session(pool_size: int, verify: bool | str) -> requests.Session:
+def _open_session(pool_size: int, trust: ssl.SSLContext) -> requests.Session:
     session = requests.Session()
     session.trust_env = False
-    session.cookies = cookiejar_from_dict({})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    context = ssl.create_default_context(
-        cafile=verify if isinstance(verify, str) else None
-    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(pool_size, trust))
+    return session
+
+
+def _trust(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
+    """Return the context by which certificates are verified, or none is.
+
+    Raises:
+        ValidationError: the file holds no authority.
+    """
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    try:
+        context = ssl.create_default_context(
+            cafile=verify if isinstance(verify, str) else None
+        )
+    except OSError as err:
+        raise ValidationError(
+            "verify", verify, "holds no certificate", "Give a file in PEM format"
+        ) from err
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter(pool_size, context))
-    return session
+    return context
 
 
 def _read_bounded(

@@ -208,7 +208,7 @@ def raw_answer(
     beginning = _redacted(read, request)
     return RawAnswer(
         status,
-        {name.lower(): value for name, value in headers},
+        {name.lower(): _redacted_text(value, request) for name, value in headers},
         beginning if len(read) <= max_bytes else b"",
         beginning,
     )
@@ -234,6 +234,12 @@ def _redacted(body: bytes, request: Request) -> bytes:
         if secret:
             body = body.replace(secret.encode(), b"***")
     return body
+
+
+def _redacted_text(text: str, request: Request) -> str:
+    """Do the same in a header, which may hold any bytes."""
+    body = text.encode("utf-8", "surrogateescape")
+    return _redacted(body, request).decode("utf-8", "surrogateescape")
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
