@@ -54,6 +54,7 @@ CODES = {
     "RequestTimeoutError": "timeout",
     "SensorVisionError": "error",
     "ServerError": "server",
+    "SubscriptionError": "subscription",
     "TokenExistsError": "token_exists",
     "ValidationError": "validation",
 }

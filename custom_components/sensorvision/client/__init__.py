@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .age import ServerAge
+from .broker import Broker
 from .capabilities import Capabilities, Probe, ServerInfo
 from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
@@ -42,6 +43,16 @@ from .exceptions import (
 from .http import AsyncSensorVisionClient
 from .metrics import RequestMetrics
 from .models import Device, Sample, SampleResult, Value, Variable
+from .mqtt_messages import (
+    Command,
+    Message,
+    Outgoing,
+    PublishBatch,
+    PublishResult,
+    Will,
+)
+from .mqtt_statistics import MqttStatistics, TopicInfo, Traffic
+from .mqtt_status import MqttStatus
 from .pace import RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
 from .secret import Secret
@@ -55,6 +66,7 @@ __all__ = [
     "AnswerError",
     "AsyncSensorVisionClient",
     "AuthenticationError",
+    "Broker",
     "BrokerLoginError",
     "BuildInfo",
     "Capabilities",
@@ -63,6 +75,7 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpenError",
     "ClientCertificateError",
+    "Command",
     "Config",
     "ConfigError",
     "Device",
@@ -74,12 +87,18 @@ __all__ = [
     "KeyLockedError",
     "LoginError",
     "LoginLimitError",
+    "Message",
+    "MqttStatistics",
+    "MqttStatus",
     "NetworkError",
     "NotHttpError",
     "NotSensorVisionError",
+    "Outgoing",
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
+    "PublishBatch",
+    "PublishResult",
     "RateLimit",
     "RateLimitError",
     "RedirectError",
@@ -96,17 +115,25 @@ __all__ = [
     "SubscriptionError",
     "Timeouts",
     "TokenExistsError",
+    "TopicInfo",
+    "Traffic",
     "ValidationError",
     "Value",
     "Variable",
+    "Will",
     "__version__",
     "build_info",
     "diagnose",
     "load_config",
 ]
 
+if TYPE_CHECKING:
+    from .broker_health import BrokerHealth as BrokerHealth
+    from .mqtt_client import MQTTClient as MQTTClient
+
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.
 _OF_EXTRAS = {
+    "BrokerHealth": ("broker_health", "mqtt"),
     "MQTTClient": ("mqtt_client", "mqtt"),
     "SensorVisionClient": ("sync", "sync"),
 }

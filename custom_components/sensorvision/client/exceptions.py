@@ -101,7 +101,7 @@ class SubscriptionError(SensorVisionError):
         remedy: what to do about it, a sentence.
     """
 
-    code: ClassVar[str] = "subscription"
+    code = "subscription"
     remedy: ClassVar[str] = "Check what the broker allows this user to read"
 
     def __init__(self, filters: Sequence[str]) -> None:
