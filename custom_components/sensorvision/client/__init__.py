@@ -40,9 +40,10 @@ from .exceptions import (
     TokenExistsError,
     ValidationError,
 )
+from .health import Health
 from .http import AsyncSensorVisionClient
 from .metrics import RequestMetrics
-from .models import Device, Sample, SampleResult, Value, Variable
+from .models import Device, DeviceStatus, Sample, Value, Variable
 from .mqtt_messages import (
     Command,
     Message,
@@ -55,6 +56,7 @@ from .mqtt_statistics import MqttStatistics, TopicInfo, Traffic
 from .mqtt_status import MqttStatus
 from .pace import RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
+from .results import BatchResult, SampleResult
 from .secret import Secret
 from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
@@ -66,6 +68,7 @@ __all__ = [
     "AnswerError",
     "AsyncSensorVisionClient",
     "AuthenticationError",
+    "BatchResult",
     "Broker",
     "BrokerLoginError",
     "BuildInfo",
@@ -81,7 +84,9 @@ __all__ = [
     "Device",
     "DeviceError",
     "DeviceExistsError",
+    "DeviceStatus",
     "Finding",
+    "Health",
     "HostNotFoundError",
     "JsonFormatter",
     "KeyLockedError",

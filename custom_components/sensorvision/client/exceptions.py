@@ -350,6 +350,7 @@ def _exception_class(answer: Answer) -> type[AnswerError]:
         return RateLimitError
     if 300 <= answer.status < 400:
         return RedirectError
-    if answer.status < 300:
+    # Of one reading of many the server says so with a 200 to all of them.
+    if answer.status < 300 and not answer.suspect:
         return NotSensorVisionError
     return ServerError
