@@ -57,8 +57,8 @@ async def running(
     name: str,
     folder: Path,
     *arguments: str,
+    settings: dict[str, str],
     hardware: World | None = None,
-    **settings: str,
 ) -> AsyncIterator[Example]:
     """Run an example in a folder.
 
@@ -66,8 +66,8 @@ async def running(
         name: its file.
         folder: where it is started.
         arguments: what is written behind its name.
-        hardware: what hangs on the buses of the Pi that it finds, or None for no Pi.
         settings: the client's settings, in its environment.
+        hardware: what hangs on the buses of the Pi that it finds, or None for no Pi.
     """
     path = [str(ROOT)] if hardware is None else [str(_HARDWARE), str(ROOT)]
     process = await asyncio.create_subprocess_exec(
@@ -89,7 +89,7 @@ async def running(
             await process.wait()
 
 
-async def executed(notebook: Path, **settings: str) -> tuple[int, str]:
+async def executed(notebook: Path, settings: dict[str, str]) -> tuple[int, str]:
     """Run all cells of a notebook in its place; return the exit code and what was printed."""
     process = await asyncio.create_subprocess_exec(
         str(PYTHON.with_name("jupyter-execute")),

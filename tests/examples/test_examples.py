@@ -43,7 +43,10 @@ async def test_dht22_reports_what_its_pin_says(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with running(
-        "dht22.py", tmp_path, hardware={"dht": FRAMES}, url=sandbox.url, **DEVICE
+        "dht22.py",
+        tmp_path,
+        hardware={"dht": FRAMES},
+        settings={"url": sandbox.url, **DEVICE},
     ) as example:
         await example.until(lambda: stored(sandbox, "humidity"))
         printed = await example.stop()
@@ -59,8 +62,7 @@ async def test_dht22_goes_on_after_a_frame_that_is_broken(
         "dht22.py",
         tmp_path,
         hardware={"dht": [BROKEN_FRAME, *FRAMES]},
-        url=sandbox.url,
-        **DEVICE,
+        settings={"url": sandbox.url, **DEVICE},
     ) as example:
         await example.until(lambda: stored(sandbox, "temperature"))
         printed = await example.stop()
@@ -72,7 +74,10 @@ async def test_bme280_reports_what_its_bus_says(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with running(
-        "bme280.py", tmp_path, hardware={"i2c": [bme280()]}, url=sandbox.url, **DEVICE
+        "bme280.py",
+        tmp_path,
+        hardware={"i2c": [bme280()]},
+        settings={"url": sandbox.url, **DEVICE},
     ) as example:
         await example.until(lambda: stored(sandbox, "pressure"))
         await example.stop()
@@ -90,9 +95,7 @@ async def test_reading_of_a_stopped_example_is_sent_when_it_starts_again(
         "bme280.py",
         tmp_path,
         hardware=hardware,
-        url="http://127.0.0.1:1",
-        **ACCOUNT,
-        device_id="dev-a",
+        settings={"url": "http://127.0.0.1:1", **ACCOUNT, "device_id": "dev-a"},
     ) as away:
         file = tmp_path / "bme280.db"
         await away.until(file.exists)
@@ -102,9 +105,7 @@ async def test_reading_of_a_stopped_example_is_sent_when_it_starts_again(
         "bme280.py",
         tmp_path,
         hardware=hardware,
-        url=sandbox.url,
-        **ACCOUNT,
-        device_id="dev-a",
+        settings={"url": sandbox.url, **ACCOUNT, "device_id": "dev-a"},
     ) as back:
         await back.until(lambda: len(stored(sandbox, "pressure")) == 2)
         await back.stop()
@@ -115,7 +116,10 @@ async def test_sensor_that_is_missing_does_not_silence_the_others(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with running(
-        "many_sensors.py", tmp_path, hardware={"dht": FRAMES}, url=sandbox.url, **DEVICE
+        "many_sensors.py",
+        tmp_path,
+        hardware={"dht": FRAMES},
+        settings={"url": sandbox.url, **DEVICE},
     ) as example:
         await example.until(lambda: stored(sandbox, "memory_used_percent"))
         await example.until(lambda: stored(sandbox, "cellar_humidity"))
@@ -128,7 +132,10 @@ async def test_sensor_that_is_missing_does_not_silence_the_others(
 async def test_many_sensors_report_together(sandbox: Sandbox, tmp_path: Path) -> None:
     hardware = {"dht": FRAMES, "i2c": [bme280()]}
     async with running(
-        "many_sensors.py", tmp_path, hardware=hardware, url=sandbox.url, **DEVICE
+        "many_sensors.py",
+        tmp_path,
+        hardware=hardware,
+        settings={"url": sandbox.url, **DEVICE},
     ) as example:
         await example.until(lambda: stored(sandbox, "disk_used_percent"))
         await example.stop()
@@ -140,7 +147,9 @@ async def test_system_metrics_are_those_of_this_machine(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with running(
-        "system_metrics.py", tmp_path, url=sandbox.url, **DEVICE
+        "system_metrics.py",
+        tmp_path,
+        settings={"url": sandbox.url, **DEVICE},
     ) as example:
         await example.until(lambda: stored(sandbox, "uptime_s"))
         await example.stop()
@@ -161,7 +170,10 @@ async def test_async_batches_store_a_file_and_tell_the_lines_that_failed(
         "dev-a2,temperature,21.5,2026-11-01T10:02:00+00:00\n"
     )
     async with running(
-        "async_batches.py", tmp_path, file.name, url=sandbox.url, **ACCOUNT
+        "async_batches.py",
+        tmp_path,
+        file.name,
+        settings={"url": sandbox.url, **ACCOUNT},
     ) as example:
         printed = await example.output()
     assert example.process.returncode == 1, printed
@@ -179,9 +191,11 @@ async def test_mqtt_stream_publishes_and_obeys(
     async with running(
         "mqtt_stream.py",
         tmp_path,
-        mqtt_host="127.0.0.1",
-        mqtt_port=broker.rpartition(":")[2],
-        **DEVICE,
+        settings={
+            "mqtt_host": "127.0.0.1",
+            "mqtt_port": broker.rpartition(":")[2],
+            **DEVICE,
+        },
     ) as example:
         await example.until(lambda: stored(sandbox, "level"))
         url = f"{sandbox.url}/api/v1/devices/dev-a/commands/set-value"
@@ -219,7 +233,10 @@ async def test_notebook_sends_a_frame_and_reads_it_back(
     assert '"output_type"' not in source
     copy = tmp_path / "pandas.ipynb"
     copy.write_text(source)
-    code, printed = await executed(copy, url=sandbox.url, **ACCOUNT)
+    code, printed = await executed(
+        copy,
+        settings={"url": sandbox.url, **ACCOUNT},
+    )
     assert code == 0, printed
     said = "".join(
         "".join(output.get("text", ""))
