@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .age import ServerAge
+from .broker import Broker
 from .capabilities import Capabilities, Probe, ServerInfo
 from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
@@ -43,6 +44,16 @@ from .health import Health
 from .http import AsyncSensorVisionClient
 from .metrics import RequestMetrics
 from .models import Device, DeviceStatus, Sample, Value, Variable
+from .mqtt_messages import (
+    Command,
+    Message,
+    Outgoing,
+    PublishBatch,
+    PublishResult,
+    Will,
+)
+from .mqtt_statistics import MqttStatistics, TopicInfo, Traffic
+from .mqtt_status import MqttStatus
 from .pace import RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
 from .results import BatchResult, SampleResult
@@ -58,6 +69,7 @@ __all__ = [
     "AsyncSensorVisionClient",
     "AuthenticationError",
     "BatchResult",
+    "Broker",
     "BrokerLoginError",
     "BuildInfo",
     "Capabilities",
@@ -66,6 +78,7 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpenError",
     "ClientCertificateError",
+    "Command",
     "Config",
     "ConfigError",
     "Device",
@@ -79,12 +92,18 @@ __all__ = [
     "KeyLockedError",
     "LoginError",
     "LoginLimitError",
+    "Message",
+    "MqttStatistics",
+    "MqttStatus",
     "NetworkError",
     "NotHttpError",
     "NotSensorVisionError",
+    "Outgoing",
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
+    "PublishBatch",
+    "PublishResult",
     "RateLimit",
     "RateLimitError",
     "RedirectError",
@@ -101,17 +120,25 @@ __all__ = [
     "SubscriptionError",
     "Timeouts",
     "TokenExistsError",
+    "TopicInfo",
+    "Traffic",
     "ValidationError",
     "Value",
     "Variable",
+    "Will",
     "__version__",
     "build_info",
     "diagnose",
     "load_config",
 ]
 
+if TYPE_CHECKING:
+    from .broker_health import BrokerHealth as BrokerHealth
+    from .mqtt_client import MQTTClient as MQTTClient
+
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.
 _OF_EXTRAS = {
+    "BrokerHealth": ("broker_health", "mqtt"),
     "MQTTClient": ("mqtt_client", "mqtt"),
     "SensorVisionClient": ("sync", "sync"),
 }
