@@ -35,6 +35,7 @@ from .exceptions import (
     RequestTimeoutError,
     SensorVisionError,
     ServerError,
+    SubscriptionError,
     TokenExistsError,
     ValidationError,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "ServerAge",
     "ServerError",
     "ServerInfo",
+    "SubscriptionError",
     "Timeouts",
     "TokenExistsError",
     "ValidationError",
