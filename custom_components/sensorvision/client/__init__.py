@@ -10,6 +10,8 @@ from .capabilities import Capabilities, Probe, ServerInfo
 from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
 from .diagnosis import Finding, diagnose
+from .durable import DurableSender
+from .durable_status import DurableStatus
 from .exceptions import (
     AnswerError,
     AuthenticationError,
@@ -41,14 +43,19 @@ from .exceptions import (
 )
 from .health import Health
 from .http import AsyncSensorVisionClient
+from .limits import Limits
 from .metrics import RequestMetrics
 from .models import Device, DeviceStatus, Sample, Value, Variable
-from .pace import RetryPolicy, Timeouts
+from .pace import Pace, RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
 from .results import BatchResult, SampleResult
 from .secret import Secret
 from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
+
+if TYPE_CHECKING:
+    from .sync import SensorVisionClient as SensorVisionClient
+    from .sync_durable import SyncDurableSender as SyncDurableSender
 
 __all__ = [
     "ACCOUNT",
@@ -72,16 +79,20 @@ __all__ = [
     "DeviceError",
     "DeviceExistsError",
     "DeviceStatus",
+    "DurableSender",
+    "DurableStatus",
     "Finding",
     "Health",
     "HostNotFoundError",
     "JsonFormatter",
     "KeyLockedError",
+    "Limits",
     "LoginError",
     "LoginLimitError",
     "NetworkError",
     "NotHttpError",
     "NotSensorVisionError",
+    "Pace",
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
@@ -114,6 +125,7 @@ __all__ = [
 _OF_EXTRAS = {
     "MQTTClient": ("mqtt_client", "mqtt"),
     "SensorVisionClient": ("sync", "sync"),
+    "SyncDurableSender": ("sync_durable", "sync"),
 }
 
 if not TYPE_CHECKING:  # else every misspelt name would have a type
