@@ -47,6 +47,10 @@ from .secret import Secret
 from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
 
+if TYPE_CHECKING:
+    # Not in __all__: with a star nobody asks for what an extra is for.
+    from .sync import SensorVisionClient as SensorVisionClient
+
 __all__ = [
     "ACCOUNT",
     "DEVICE_TOKEN",

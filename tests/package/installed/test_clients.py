@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .conftest import Servers
 
-NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
+NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.timezone.utc)
 UNKNOWN_TOKEN = "99999999-9999-4999-8999-999999999999"
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 import subprocess
 import sys
 
+import pytest
+from sensorvision_cli.board import release, settings
+from sensorvision_cli.board.errors import ProvisionError
+
 import sensorvision
 
 COMMAND = Path(sys.executable).with_name("sensorvision")
@@ -53,5 +57,5 @@ def test_boards_settings_are_checked_by_the_boards_own_rules() -> None:
         "sensors": [{"type": "bme280", "sda": 21, "scl": 22}],
     }
     settings.check(board)
-    with pytest.raises(ProvisionError, match="Did you mean sda?"):
+    with pytest.raises(ProvisionError, match="Did you mean sda"):
         settings.check({**board, "sensors": [{"type": "bme280", "sdaa": 21}]})
