@@ -101,7 +101,7 @@ def test_layers_of_the_client_look_down_only() -> None:
 def test_one_module_of_the_client_knows_the_library_for_mqtt() -> None:
     """Who sends over HTTP needs not have it."""
     users = {path.name for path in files(CLIENT) if "aiomqtt" in set(imported(path))}
-    assert users == {"mqtt.py"}
+    assert users == {"mqtt_session.py"}
 
 
 @pytest.mark.parametrize("pure", ["mapping", "mends", "names"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from custom_components.sensorvision.client import AsyncSensorVisionClient
+from custom_components.sensorvision.client import AsyncSensorVisionClient, Config
 from custom_components.sensorvision.client.sync import SensorVisionClient
 
 type ClientClass = type[AsyncSensorVisionClient]
@@ -23,6 +23,13 @@ class _AwaitedClient:
             kwargs["verify"] = kwargs.pop("ssl")
         open_blocking: Callable[..., SensorVisionClient] = SensorVisionClient
         self.blocking = open_blocking(*args, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: Config, **overrides: object) -> Self:
+        """Wrap the blocking client of some settings."""
+        awaited = cls.__new__(cls)
+        awaited.blocking = SensorVisionClient.from_config(config, **overrides)
+        return awaited
 
     def __repr__(self) -> str:
         return repr(self.blocking)

@@ -73,7 +73,7 @@ def test_each_setting_comes_from_where_it_is_nearest(tmp_path: Path) -> None:
         "url": "an argument",
         "device_id": "the variable SENSORVISION_DEVICE_ID",
         "retries": "the variable SENSORVISION_RETRIES",
-        "mqtt_port": f"mqtt_port in {file}",
+        "mqtt_port": f"the file {file}",
     }
 
 
@@ -186,6 +186,17 @@ def test_paths_of_a_file_begin_at_its_folder(tmp_path: Path) -> None:
     assert load_config(file, environ={}).outbox == tmp_path / "etc/readings.db"
 
 
+def test_paths_of_a_file_stay_where_they_are_when_the_folder_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may be named by a part of its path, or be that of the folder."""
+    _write(tmp_path / "here/sensorvision.toml", 'outbox = "readings.db"')
+    by_usage = load_config(environ={})
+    by_name = load_config("sensorvision.toml", environ={})
+    monkeypatch.chdir(tmp_path)
+    assert by_usage.outbox == by_name.outbox == tmp_path / "here/readings.db"
+
+
 def test_tilde_is_the_users_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,14 +262,14 @@ def test_unfit_setting_is_told_with_origin_and_remedy(
         "outbox = 5",
     ],
 )
-def test_value_of_another_type_is_refused_with_file_and_key(
+def test_value_of_another_type_is_refused_with_key_and_file(
     tmp_path: Path, line: str
 ) -> None:
     file = _write(tmp_path / "mine.toml", line)
     with pytest.raises(ConfigError) as caught:
         load_config(file, environ={})
-    name = line.partition(" ")[0]
-    assert caught.value.origin == f"{name} in {file}"
+    assert caught.value.field == line.partition(" ")[0]
+    assert caught.value.origin == f"the file {file}"
 
 
 def test_url_with_a_password_is_not_repeated() -> None:

@@ -71,9 +71,7 @@ async def test_all_is_well_with_a_device_token(sandbox: Sandbox) -> None:
     ]
     assert failed(findings) == untried(findings) == []
     assert build_info().version in findings["build"].text
-    assert findings["settings"].text == (
-        "url from an argument; api_key from an argument; device_id from an argument"
-    )
+    assert findings["settings"].text == "url, api_key, device_id from an argument"
     assert findings["dns"].text == "127.0.0.1 is 127.0.0.1"
     assert findings["server"].text == (
         "It is a SensorVision server of 2025-12-28 or later"
@@ -383,6 +381,18 @@ async def test_broker_is_tried_without_a_server(mosquitto: Mosquitto) -> None:
     findings = await found(config)
     assert failed(findings) == ["url", "broker_login"]
     assert findings["broker_prefix"].is_ok is None
+    assert "was not reached" in findings["broker_prefix"].text
+
+
+async def test_prefix_that_the_server_does_not_tell_is_asked_for(
+    mosquitto: Mosquitto,
+) -> None:
+    """Its metrics may be shut off."""
+    async with scripted(http_answer(200, b"{}")) as server:
+        config = load_config(environ={}, url=server.url, **_at(mosquitto))
+        findings = await found(config)
+    assert findings["broker_prefix"].is_ok is None
+    assert "28 December 2025" in findings["broker_prefix"].remedy
 
 
 async def test_broker_that_is_not_there_is_told() -> None:
@@ -418,9 +428,10 @@ async def test_library_for_mqtt_that_is_missing_is_told(
 ) -> None:
     """Who installs the client without it gets every other check."""
     monkeypatch.setitem(sys.modules, "aiomqtt", None)
-    monkeypatch.delitem(
-        sys.modules, "custom_components.sensorvision.client.mqtt", raising=False
-    )
+    # Those that have it already would hide that it is gone.
+    for name in list(sys.modules):
+        if name.startswith("custom_components.sensorvision.client.mqtt"):
+            monkeypatch.delitem(sys.modules, name)
     findings = await found(load_config(environ={}, **_at(mosquitto)))
     assert findings["broker_login"].is_ok is None
     assert findings["broker_login"].remedy == 'Run: pip install "sensorvision[mqtt]"'

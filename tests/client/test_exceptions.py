@@ -1,5 +1,6 @@
 """Each error has a code that stays, and says which request the server's log is of."""
 
+import asyncio
 import uuid
 
 import pytest
@@ -22,6 +23,7 @@ from custom_components.sensorvision.client import (
 )
 from custom_components.sensorvision.client.exceptions import error_of
 from custom_components.sensorvision.client.protocol import Answer
+from custom_components.sensorvision.client.sync import SensorVisionClient
 from sandbox import Sandbox
 
 from .servers import TOKEN, http_answer, scripted
@@ -36,6 +38,7 @@ CODES = {
     "BrokerLoginError": "broker_login",
     "CapabilityError": "capability",
     "CertificateError": "certificate",
+    "CircuitOpenError": "circuit_open",
     "ClientCertificateError": "client_certificate",
     "ConfigError": "config",
     "DeviceError": "device",
@@ -54,6 +57,7 @@ CODES = {
     "RequestTimeoutError": "timeout",
     "SensorVisionError": "error",
     "ServerError": "server",
+    "SubscriptionError": "subscription",
     "TokenExistsError": "token_exists",
     "ValidationError": "validation",
 }
@@ -109,6 +113,18 @@ async def test_server_error_says_which_request_the_servers_log_is_of(
             await client.send_data("dev-a", {"a": 1})
     named = caught.value.correlation_id
     assert str(uuid.UUID(named)) == named
+
+
+async def test_client_without_an_event_loop_says_so_too(sandbox: Sandbox) -> None:
+    sandbox.faults.set("http_500")
+
+    def send() -> None:
+        with SensorVisionClient(sandbox.url, api_key=TOKEN, retry=ONCE) as client:
+            client.send_data("dev-a", {"a": 1})
+
+    with pytest.raises(ServerError) as caught:
+        await asyncio.to_thread(send)
+    assert caught.value.correlation_id is not None
 
 
 async def test_refused_payload_has_status_type_and_correlation_id() -> None:

@@ -35,14 +35,17 @@ from .exceptions import (
     RequestTimeoutError,
     SensorVisionError,
     ServerError,
+    SubscriptionError,
     TokenExistsError,
     ValidationError,
 )
+from .health import Health
 from .http import AsyncSensorVisionClient
 from .metrics import RequestMetrics
-from .models import Device, Sample, SampleResult, Value, Variable
+from .models import Device, DeviceStatus, Sample, Value, Variable
 from .pace import RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
+from .results import BatchResult, SampleResult
 from .secret import Secret
 from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
@@ -58,6 +61,7 @@ __all__ = [
     "AnswerError",
     "AsyncSensorVisionClient",
     "AuthenticationError",
+    "BatchResult",
     "BrokerLoginError",
     "BuildInfo",
     "Capabilities",
@@ -71,7 +75,9 @@ __all__ = [
     "Device",
     "DeviceError",
     "DeviceExistsError",
+    "DeviceStatus",
     "Finding",
+    "Health",
     "HostNotFoundError",
     "JsonFormatter",
     "KeyLockedError",
@@ -96,6 +102,7 @@ __all__ = [
     "ServerAge",
     "ServerError",
     "ServerInfo",
+    "SubscriptionError",
     "Timeouts",
     "TokenExistsError",
     "ValidationError",

@@ -80,7 +80,9 @@ async def _login(
 def _prefix(configured: str | None, server: ServerInfo | None) -> Finding:
     """Tell whether the server reads topics that begin as configured (contract 4.1)."""
     check = "broker_prefix"
-    told = None if server is None else server.mqtt_prefix
+    if server is None:
+        return unknown(check, "Not known, for the server was not reached")
+    told = server.mqtt_prefix
     if told is None:
         return unknown(
             check,

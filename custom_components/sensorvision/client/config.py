@@ -211,7 +211,7 @@ def load_config(
     ]
     path = find_file(file, environ)
     if path is not None:
-        sources.append(_Source(_of_file(path), f"{{}} in {path}"))
+        sources.append(_Source(_of_file(path), f"the file {path}"))
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for source in sources:

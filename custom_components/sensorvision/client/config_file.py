@@ -28,7 +28,7 @@ _warned_of: set[Path] = set()
 
 
 def find_file(file: str | Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the file of settings that counts, or None without any.
+    """Return the whole path of the file of settings that counts, or None without any.
 
     Args:
         file: the one that the caller has named, or None.
@@ -39,7 +39,7 @@ def find_file(file: str | Path | None, environ: Mapping[str, str]) -> Path | Non
     """
     named = file or environ.get(FILE_VARIABLE)
     if named:
-        path = Path(named).expanduser()
+        path = Path(named).expanduser().absolute()
         if path.is_file():
             return path
         raise ConfigError(
@@ -51,7 +51,7 @@ def find_file(file: str | Path | None, environ: Mapping[str, str]) -> Path | Non
         )
     home = environ.get("XDG_CONFIG_HOME")
     folder = Path(home) if home else Path.home() / ".config"
-    usual = (Path(FILE_NAME), folder / "sensorvision" / FILE_NAME)
+    usual = (Path.cwd() / FILE_NAME, folder / "sensorvision" / FILE_NAME)
     return next((path for path in usual if path.is_file()), None)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from typing import Awaitable, Callable, Mapping, TypeVar
 
 from . import management_protocol, protocol, user_protocol
 from .credentials import DEVICE_TOKEN
+from .deadline import remaining_s
 from .exceptions import (
     AnswerError,
     CertificateError,
@@ -75,10 +77,10 @@ class Client(Exploration):
             user_key=user_key,
             username=username,
             password=password,
+            cache_lifetime_s=cache_lifetime_s,
             clock=clock,
         )
         self._retry = retry or RetryPolicy()
-        self._cache_lifetime_s = cache_lifetime_s
         self._details_of_new = details_of_new or _no_details
 
     def __repr__(self) -> str:
@@ -103,9 +105,12 @@ class Client(Exploration):
         await self._link.close()
 
     async def send_data(
-        self, device_id: str, variables: Mapping[str, int | float]
+        self,
+        device_id: str,
+        variables: Mapping[str, int | float],
+        timestamp: dt.datetime | None = None,
     ) -> None:
-        """Store numbers as true now, all of them or none.
+        """Store numbers as true now or at a time, all of them or none.
 
         What may succeed later is tried again with growing random pauses. The server
         keeps no record of requests: after a lost answer the data may be stored twice.
@@ -114,15 +119,20 @@ class Client(Exploration):
             device_id: 1 to 64 letters, digits, `.`, `_` or `-`; a device that the
                 server does not know is made.
             variables: finite numbers below 1e14 by name.
+            timestamp: when they were true, with a zone; None for the server's now.
 
         Raises:
             ValidationError: something can't be sent; nothing was.
+            CapabilityError: a device token sends no times.
             AnswerError: the server said no.
             NetworkError: no answer came.
         """
 
         async def send() -> None:
-            raise_for(await self.post(device_id, variables))
+            if timestamp is None:
+                raise_for(await self.post(device_id, variables))
+            else:
+                await self._post_at(device_id, variables, timestamp)
 
         await self._retried(send)
 
@@ -133,13 +143,19 @@ class Client(Exploration):
             SensorVisionError: what the last attempt raised.
         """
         attempt = 0
+        may_have_arrived = False
         while True:
             try:
                 with numbered(attempt + 1):
                     return await send()
             except SensorVisionError as err:
+                if isinstance(err, (AnswerError, NetworkError)):
+                    # What one attempt has left in doubt, no later one clears up.
+                    may_have_arrived = may_have_arrived or err.may_have_arrived
+                    err.may_have_arrived = may_have_arrived
                 delay_s = self._delay_s(err, attempt)
-                if delay_s is None:
+                left_s = remaining_s()
+                if delay_s is None or (left_s is not None and left_s <= delay_s):
                     raise
                 _LOGGER.debug("Attempt %s failed: %s", attempt + 1, err)
             await self._runtime.sleep(delay_s)

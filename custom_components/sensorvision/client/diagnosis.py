@@ -166,7 +166,10 @@ def _settings(config: Config) -> Finding:
     """Tell where each setting was found, without its value."""
     if not config.origins:
         return unknown("settings", "Nothing is set by a variable or in a file")
-    told = (f"{name} from {origin}" for name, origin in config.origins.items())
+    names: dict[str, list[str]] = {}
+    for name, origin in config.origins.items():
+        names.setdefault(origin, []).append(name)
+    told = (f"{', '.join(those)} from {origin}" for origin, those in names.items())
     return good("settings", "; ".join(told))
 
 

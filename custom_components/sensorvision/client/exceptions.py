@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import ClassVar, Sequence
 
 from .protocol import (
     DELIVERED,
@@ -42,6 +42,7 @@ __all__ = [
     "RequestTimeoutError",
     "SensorVisionError",
     "ServerError",
+    "SubscriptionError",
     "TokenExistsError",
     "ValidationError",
     "error_of",
@@ -90,6 +91,23 @@ class CapabilityError(SensorVisionError):
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{problem}. {remedy}")
         self.remedy = remedy
+
+
+class SubscriptionError(SensorVisionError):
+    """The broker does not let this client subscribe to something.
+
+    Attributes:
+        filters: to what.
+        remedy: what to do about it, a sentence.
+    """
+
+    code = "subscription"
+    remedy: ClassVar[str] = "Check what the broker allows this user to read"
+
+    def __init__(self, filters: Sequence[str]) -> None:
+        names = ", ".join(filters)
+        super().__init__(f"The broker refuses to subscribe to {names}. {self.remedy}")
+        self.filters = tuple(filters)
 
 
 class NetworkError(SensorVisionError):
@@ -332,6 +350,7 @@ def _exception_class(answer: Answer) -> type[AnswerError]:
         return RateLimitError
     if 300 <= answer.status < 400:
         return RedirectError
-    if answer.status < 300:
+    # Of one reading of many the server says so with a 200 to all of them.
+    if answer.status < 300 and not answer.suspect:
         return NotSensorVisionError
     return ServerError

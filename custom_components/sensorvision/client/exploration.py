@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Callable
+import uuid
 
 from . import protocol, user_protocol
 from .age import (
@@ -15,7 +16,7 @@ from .age import (
     takes_slash,
 )
 from .batches import Batches
-from .capabilities import Probe, ServerInfo, capabilities_of, server_info
+from .capabilities import Capabilities, Probe, ServerInfo, capabilities_of, server_info
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY, Account, UserKey
 from .exceptions import (
     AuthenticationError,
@@ -28,6 +29,7 @@ from .exceptions import (
     error_of,
     raise_for,
 )
+from .health import Health, health_request, read_health
 from .link import Link
 from .probing import connectivity_request, is_probe_passed, probe_request
 from .runtime import Runtime
@@ -43,6 +45,7 @@ class Exploration(Batches):
         user_key: see there.
         username: see there.
         password: see there.
+        cache_lifetime_s: see there.
         clock: see there.
 
     Raises:
@@ -58,12 +61,13 @@ class Exploration(Batches):
         user_key: str | None,
         username: str | None,
         password: str | None,
+        cache_lifetime_s: float,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__()
+        super().__init__(runtime, clock, cache_lifetime_s)
         self._link = link
-        self._runtime = runtime
-        self._clock = clock
+        self._capabilities: Capabilities | None = None
+        self._capabilities_until = float("-inf")
         self._token = ""
         self._user: Account | UserKey | None = None
         self._kind: str | None = None
@@ -127,12 +131,31 @@ class Exploration(Batches):
                 (await self._takes_slash(device_id), TOKENS_OWN_THEIR_DEVICES_SINCE),
             )
         )
-        return Probe(
-            bool(has_connectivity_check),
-            kind,
-            capabilities_of(kind, has_variables=has_variables),
-            age,
-        )
+        self._capabilities = capabilities_of(kind, has_variables=has_variables)
+        self._capabilities_until = self._clock() + self._cache_lifetime_s
+        return Probe(bool(has_connectivity_check), kind, self._capabilities, age)
+
+    async def capabilities(self) -> Capabilities:
+        """Return what the credential can do, and store nothing.
+
+        The server is asked as by `probe`, about a device id that is nobody's, unless it
+        was within `cache_lifetime_s`. Raises as `probe` does.
+        """
+        if self._capabilities is None or self._clock() >= self._capabilities_until:
+            return (await self.probe(f"probe-{uuid.uuid4()}")).capabilities
+        return self._capabilities
+
+    async def health(self) -> Health:
+        """Return how the server is, by its own account.
+
+        No credential is sent.
+
+        Raises:
+            AnswerError: something else was answered.
+            NetworkError: no answer came.
+        """
+        raw = await self._link.exchange(health_request())
+        return read_health(raw.status, raw.headers, raw.body)
 
     async def server_info(self) -> ServerInfo:
         """Return what the server tells everybody: how new it is, its MQTT prefix.
@@ -218,17 +241,26 @@ class Exploration(Batches):
             AnswerError: a login failed.
             NetworkError: no answer came.
         """
-        if self._user is None and self._kind is None:
-            identified = await self._identify()
-            if identified.answer.status != 401:
-                raise_for(identified.answer)
-        if self._user is None:
+        if not await self._is_user() or self._user is None:
             raise CapabilityError(
                 "A device token, or a key that the server knows as no user's, opens"
                 " nothing but the posting of numbers that are true now",
                 "Use a user key, or user name and password",
             )
         return await self._user.exchange(request)
+
+    async def _is_user(self) -> bool:
+        """Tell whether the credential is a user's, and ask the server if need be.
+
+        Raises:
+            AnswerError: the server does not say it now.
+            NetworkError: no answer came.
+        """
+        if self._user is None and self._kind is None:
+            identified = await self._identify()
+            if identified.answer.status != 401:
+                raise_for(identified.answer)
+        return self._user is not None
 
     def _become_user(self, key: str) -> None:
         self._user = UserKey(key, self._link, self._clock)

@@ -11,7 +11,14 @@ from .exceptions import SensorVisionError
 from .redaction import redacted, redacted_data
 from .secret import Secret
 
-_TOLD_OF_ERRORS = ("code", "status", "error_type", "correlation_id", "retry_after_s")
+_TOLD_OF_ERRORS = (
+    "code",
+    "field",
+    "status",
+    "error_type",
+    "correlation_id",
+    "retry_after_s",
+)
 
 # What every record has, so that the rest is what the caller has added.
 _ORDINARY = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {
