@@ -65,6 +65,9 @@ from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
 
 if TYPE_CHECKING:
+    # Not in __all__: with a star nobody asks for what an extra is for.
+    from .broker_health import BrokerHealth as BrokerHealth
+    from .mqtt_client import MQTTClient as MQTTClient
     from .sync import SensorVisionClient as SensorVisionClient
     from .sync_durable import SyncDurableSender as SyncDurableSender
 
@@ -142,10 +145,6 @@ __all__ = [
     "diagnose",
     "load_config",
 ]
-
-if TYPE_CHECKING:
-    from .broker_health import BrokerHealth as BrokerHealth
-    from .mqtt_client import MQTTClient as MQTTClient
 
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.
 _OF_EXTRAS = {
