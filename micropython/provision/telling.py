@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import io
 import json
 import sys
-from typing import IO, Any
+from typing import Any, TextIO
 
 import click
 
@@ -74,10 +75,10 @@ def ask(text: str, **options: Any) -> str:  # noqa: ANN401
     return str(click.prompt(text, err=is_json(), **options))
 
 
-def bar_file() -> IO[str]:
+def bar_file() -> TextIO:
     """Return where progress is drawn, which a program does not look at."""
     return io.StringIO() if is_json() else sys.stdout
 
 
-def _line(told: dict[str, object]) -> str:
+def _line(told: Mapping[str, object]) -> str:
     return json.dumps(told, ensure_ascii=False)
