@@ -9,8 +9,9 @@ import sys
 import tempfile
 from typing import Any, cast
 
-from micropython.manifest import ROOT, device_files
+from micropython import ROOT
 from micropython.provision.build import cross_compile
+from micropython.provision.manifest import device_files
 
 from .board_client import Client
 

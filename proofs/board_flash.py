@@ -314,7 +314,7 @@ class Bench:
         else:
             secrets["SENSORVISION_TOKEN"] = self.server.token
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "micropython.provision", "board", "flash"),
+            *(sys.executable, "-m", "cli", "board", "flash"),
             *(f"--port={self._port}", f"--url={self.server.url}"),
             *(f"--device-id={self.device_id}", "--ssid=home", "--interval=1"),
             *("--sensor=bme280:sda=21,scl=22", "--timeout=60", *login, *options),

@@ -7,7 +7,7 @@ import shutil
 from typing import Any
 
 from demo.processes import StartError
-from micropython.manifest import stage
+from micropython.provision.manifest import stage
 from micropython.simulator import SimulatedBoard
 from micropython.simulator.process import FIRMWARE
 

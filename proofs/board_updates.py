@@ -12,8 +12,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from micropython.manifest import device_files
 from micropython.provision.build import build
+from micropython.provision.manifest import device_files
 from micropython.provision.release import MPY_VERSION
 
 from .board_sections import PROGRAM_BYTES, Section, run_on_board

@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 INTEGRATION = ROOT / "custom_components" / "sensorvision"
 CLIENT = INTEGRATION / "client"
 DEVICE = ROOT / "micropython" / "device"
+COMMAND = ROOT / "cli"
+PROVISION = ROOT / "micropython" / "provision"
 
 FIRMWARE = {
     "asyncio",
@@ -77,6 +79,16 @@ def test_client_knows_nothing_of_home_assistant(path: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "path", [*files(COMMAND), *files(PROVISION)], ids=lambda path: path.name
+)
+def test_command_line_knows_only_the_client(path: Path) -> None:
+    """Where it is installed there is nothing else of this repository."""
+    roots = {module.split(".")[0] for module in imported(path)}
+    others = {folder.name for folder in ROOT.iterdir() if folder.is_dir()}
+    assert not roots & (others - {"sensorvision"})
+
+
 def test_layers_of_the_client_look_down_only() -> None:
     """The outbox knows nothing of the network, and nobody below knows the delivery."""
     layers = ["protocol", "exceptions", "http", "outbox", "delivery"]
@@ -89,7 +101,7 @@ def test_layers_of_the_client_look_down_only() -> None:
 def test_one_module_of_the_client_knows_the_library_for_mqtt() -> None:
     """Who sends over HTTP needs not have it."""
     users = {path.name for path in files(CLIENT) if "aiomqtt" in set(imported(path))}
-    assert users == {"mqtt.py"}
+    assert users == {"mqtt_session.py"}
 
 
 @pytest.mark.parametrize("pure", ["mapping", "mends", "names"])
@@ -179,9 +191,9 @@ def test_what_uses_everything_is_used_by_nothing(user: str, allowed: set[str]) -
     assert used_by <= allowed
 
 
-def test_protocol_is_read_by_old_pythons() -> None:
-    """The client promises Python 3.8."""
-    for path in files(CLIENT):
+def test_package_is_read_by_old_pythons() -> None:
+    """The client promises Python 3.8, and its command line with it."""
+    for path in (*files(CLIENT), *files(COMMAND), *files(PROVISION)):
         ast.parse(path.read_text(), feature_version=(3, 8))
 
 

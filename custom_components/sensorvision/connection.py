@@ -23,6 +23,7 @@ from .client import (
     AsyncSensorVisionClient,
     AuthenticationError,
     CertificateError,
+    CircuitBreaker,
     HostNotFoundError,
     KeyLockedError,
     LoginError,
@@ -32,6 +33,7 @@ from .client import (
     NotSensorVisionError,
     PermissionDeniedError,
     Probe,
+    RateLimit,
     RedirectError,
     RequestTimeoutError,
     SensorVisionError,
@@ -108,6 +110,9 @@ def open_client(
         session=async_get_clientsession(hass, data[CONF_VERIFY_SSL]),
         ssl=trust(data),
         timeouts=timeouts,
+        # The delivery has its own pace, and pauses of its own when the server is away.
+        rate_limit=RateLimit.off(),
+        breaker=CircuitBreaker.off(),
         details_of_new=details_of_new,
     )
 

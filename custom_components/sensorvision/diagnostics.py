@@ -19,6 +19,7 @@ from homeassistant.loader import async_get_integration
 from yarl import URL
 
 from .client.delivery import Status
+from .client.version import build_info
 from .const import (
     CONF_CHECKS_TOKENS,
     CONF_CREDENTIAL,
@@ -52,10 +53,13 @@ async def async_get_config_entry_diagnostics(
 ) -> dict[str, Any]:
     """Return how a server's mirroring is set up and how it goes."""
     integration = await async_get_integration(hass, DOMAIN)
+    build = build_info()
     found: dict[str, Any] = {
         "versions": {
             "home_assistant": HA_VERSION,
             "integration": str(integration.version),
+            "revision": build.revision,
+            "python": build.python,
         },
         "entry": _redacted(entry.data, _SHOWN)
         | {CONF_URL: _without_credentials(entry.data[CONF_URL])},

@@ -17,9 +17,7 @@ from homeassistant.helpers.storage import Store
 from .backfill import Backfill
 from .backfill_job import StoredJobs
 from .brokers import Brokers
-from .client import Sample
 from .client.delivery import Pace, Status
-from .client.exceptions import raise_for
 from .client.limits import Limits
 from .client.mqtt import Broker
 from .client.outbox import CompleteOutbox
@@ -305,7 +303,7 @@ class Runtime:
     async def send_past(
         self, device_id: str, variables: Mapping[str, int | float], time: datetime
     ) -> None:
-        """Store numbers as true at a time, past the outbox; see the client's `send_batch`.
+        """Store numbers as true at a time, past the outbox; see the client's `send_data`.
 
         Raises:
             ServiceValidationError: mirroring is switched off.
@@ -313,10 +311,7 @@ class Runtime:
             SensorVisionError: they were not stored.
         """
         self._insist_on_mirroring()
-        [result] = await self.ways.http.client.send_batch(
-            [Sample(device_id, variables, time)]
-        )
-        raise_for(result.answer)
+        await self.ways.http.client.send_data(device_id, variables, time)
 
     async def delete_devices(self, device_ids: Collection[str]) -> dict[str, str]:
         """Delete the server's devices of a removed mirror; see `Removal.delete`."""

@@ -1,19 +1,26 @@
 """Get a board its device and its token from the server, with the login of a person."""
 
-import asyncio
-from collections.abc import Coroutine
-from importlib.util import module_from_spec, spec_from_file_location
-import ssl
-import sys
-from types import ModuleType, TracebackType
-from typing import Any, Self
+from __future__ import annotations
 
-from micropython.manifest import device_files
-from micropython.provision.errors import Exit, ProvisionError
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Coroutine, TypeVar
+
+from sensorvision import (
+    AsyncSensorVisionClient,
+    DeviceExistsError,
+    SensorVisionError,
+    TokenExistsError,
+)
+
+from .errors import Exit, ProvisionError
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 PASSWORD_VARIABLE = "SENSORVISION_PASSWORD"  # noqa: S105
 
-_CLIENT_PACKAGE = "sensorvision_client"
+_Result = TypeVar("_Result")
 
 
 class Account:
@@ -32,11 +39,9 @@ class Account:
         self._user = user
         self._password = password
         self._ca = ca
-        self._package = _client_package()
-        self._runner = asyncio.Runner()
-        self._client: Any = None
+        self._loop = asyncio.new_event_loop()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Account:
         """Open the client, which logs in with its first request."""
         self._client = self._ask(self._open())
         return self
@@ -48,8 +53,8 @@ class Account:
         traceback: TracebackType | None,
     ) -> None:
         """Close the client."""
-        with self._runner:
-            self._runner.run(self._client.close())
+        self._loop.run_until_complete(self._client.close())
+        self._loop.close()
 
     def token(self, device_id: str, *, is_rotated: bool) -> str | None:
         """Make a token for a device, which is made where it is not there yet.
@@ -68,46 +73,29 @@ class Account:
         return self._ask(self._token(device_id, is_rotated=is_rotated))
 
     async def _token(self, device_id: str, *, is_rotated: bool) -> str | None:
-        package, client = self._package, self._client
         is_new = True
         try:
-            await client.add_device(device_id)
-        except package.DeviceExistsError:
+            await self._client.add_device(device_id)
+        except DeviceExistsError:
             is_new = False
         try:
-            return str(await client.create_token(device_id))
-        except package.TokenExistsError:
+            return await self._client.create_token(device_id)
+        except TokenExistsError:
             # Some servers make one with the device, and show it to nobody.
             if is_new or is_rotated:
-                return str(await client.rotate_token(device_id))
+                return await self._client.rotate_token(device_id)
         return None
 
-    async def _open(self) -> object:
+    async def _open(self) -> AsyncSensorVisionClient:
         context = ssl.create_default_context(cadata=self._ca) if self._ca else True
-        return self._package.AsyncSensorVisionClient(
+        return AsyncSensorVisionClient(
             self._url, username=self._user, password=self._password, ssl=context
         )
 
-    def _ask[T](self, request: Coroutine[Any, Any, T]) -> T:
+    def _ask(self, request: Coroutine[object, None, _Result]) -> _Result:
         try:
-            return self._runner.run(request)
-        except self._package.SensorVisionError as err:
+            return self._loop.run_until_complete(request)
+        except SensorVisionError as err:
             raise ProvisionError(
                 Exit.ACCOUNT, f"{self._url}: {str(err).rstrip('.')}"
             ) from err
-
-
-def _client_package() -> ModuleType:
-    """Import the integration's client by itself: the integration needs Home Assistant."""
-    if _CLIENT_PACKAGE not in sys.modules:
-        folder = device_files()["sensorvision/protocol.py"].parent
-        spec = spec_from_file_location(
-            _CLIENT_PACKAGE,
-            folder / "__init__.py",
-            submodule_search_locations=[str(folder)],
-        )
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{folder} is no package")
-        package = sys.modules[_CLIENT_PACKAGE] = module_from_spec(spec)
-        spec.loader.exec_module(package)
-    return sys.modules[_CLIENT_PACKAGE]

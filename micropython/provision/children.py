@@ -1,5 +1,7 @@
 """Run other programs for a board, line by line, and keep secrets from them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 import os
 import subprocess

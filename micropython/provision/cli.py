@@ -1,4 +1,6 @@
-"""The command line: `sensorvision board ...`."""
+"""The commands `sensorvision board ...`."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
@@ -10,7 +12,7 @@ from typing import Any
 
 import click
 
-from micropython.provision import (
+from . import (
     copying,
     firmware,
     images,
@@ -22,9 +24,9 @@ from micropython.provision import (
     settings,
     work,
 )
-from micropython.provision.asking import Given
-from micropython.provision.errors import Exit, ProvisionError
-from micropython.provision.mpremote import Board
+from .asking import Given
+from .errors import Exit, ProvisionError
+from .mpremote import Board
 
 _PATH = click.Path(path_type=Path)
 
@@ -148,12 +150,7 @@ def _ends_by_code(command: Callable[..., Exit | None]) -> Callable[..., None]:
     return run
 
 
-@click.group()
-def sensorvision() -> None:
-    """Bring sensors to a SensorVision server."""
-
-
-@sensorvision.group(epilog=_CODES)
+@click.group(epilog=_CODES)
 def board() -> None:
     """Put the MicroPython port on boards, and look after them.
 

@@ -1,5 +1,7 @@
 """Copy the port and its settings onto a board, as far as they have changed."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 import hashlib
@@ -8,8 +10,8 @@ from pathlib import Path
 import ssl
 from typing import Any
 
-from micropython.provision.errors import Exit, ProvisionError
-from micropython.provision.firmware import Survey
+from .errors import Exit, ProvisionError
+from .firmware import Survey
 
 SETTINGS_PATH = "/settings.json"
 CA_PATH = "/ca.der"

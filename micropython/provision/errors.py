@@ -1,5 +1,7 @@
 """What can go wrong on the way to a board, as one sentence and one exit code each."""
 
+from __future__ import annotations
+
 from enum import IntEnum
 
 

@@ -1,11 +1,13 @@
 """Find out what runs on a board and what lies on its flash."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 import time
 
-from micropython.provision.errors import Exit, MemoryFullError, ProvisionError
-from micropython.provision.mpremote import Board
+from .errors import Exit, MemoryFullError, ProvisionError
+from .mpremote import Board
 
 MIN_VERSION = (1, 23)
 

@@ -1,10 +1,12 @@
 """Read from a firmware file which chips it is for."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 import struct
 
-from micropython.provision.errors import Exit, ProvisionError
+from .errors import Exit, ProvisionError
 
 # https://docs.espressif.com/projects/esptool/en/latest/esp32/advanced-topics/firmware-image-format.html
 _ESP_MAGIC = 0xE9

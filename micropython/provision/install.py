@@ -1,5 +1,7 @@
 """Install MicroPython itself on a board from a firmware file."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
@@ -7,10 +9,10 @@ import re
 import shutil
 import time
 
-from micropython.provision.children import run_module
-from micropython.provision.errors import Exit, ProvisionError
-from micropython.provision.images import EspImage, Uf2Image
-from micropython.provision.ports import check_access
+from .children import run_module
+from .errors import Exit, ProvisionError
+from .images import EspImage, Uf2Image
+from .ports import check_access
 
 _WRITE_TIMEOUT_S = 300
 _DRIVE_DEADLINE_S = 15
@@ -139,10 +141,8 @@ def install_uf2(image: Uf2Image, drive: Path) -> None:
         ProvisionError: the drive does not take it.
     """
     try:
-        with (
-            image.path.open("rb") as source,
-            (drive / image.path.name).open("wb") as target,
-        ):
+        copy = drive / image.path.name
+        with image.path.open("rb") as source, copy.open("wb") as target:
             shutil.copyfileobj(source, target)
             target.flush()
             os.fsync(target.fileno())

@@ -1,13 +1,15 @@
 """Follow what a board prints until its first reading has arrived."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 import time
 
 import serial  # type: ignore[import-untyped]
 
-from micropython.provision.errors import ProvisionError
-from micropython.provision.ports import check_access
+from .errors import ProvisionError
+from .ports import check_access
 
 _BAUD = 115200
 _READ_TIMEOUT_S = 0.2
@@ -43,7 +45,7 @@ def follow(lines: Iterator[str], show: Callable[[str], None]) -> Outcome:
     for line in lines:
         show(line)
         if line.startswith(_DELIVERED):
-            return Outcome(line.removeprefix(_DELIVERED), trouble)
+            return Outcome(line[len(_DELIVERED) :], trouble)
         if line.startswith(_TROUBLE):
             trouble = line
         if line.startswith(_HOPELESS):
@@ -74,5 +76,5 @@ def lines(port: str, timeout_s: float) -> Iterator[str]:
                     ).split(b"\n")
                     for line in whole:
                         yield line.decode(errors="replace").strip()
-        except OSError, ProvisionError:
+        except (OSError, ProvisionError):
             time.sleep(_REOPEN_INTERVAL_S)

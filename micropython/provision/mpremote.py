@@ -1,12 +1,14 @@
 """Talk to a board through mpremote's command line, which alone has a stable interface."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 import json
 from typing import Any
 
-from micropython.provision.children import run_module
-from micropython.provision.errors import Exit, MemoryFullError, ProvisionError
-from micropython.provision.ports import check_access
+from .children import run_module
+from .errors import Exit, MemoryFullError, ProvisionError
+from .ports import check_access
 
 _ANSWER_TIMEOUT_S = 6
 _COPY_TIMEOUT_S = 120
@@ -56,7 +58,7 @@ class Board:
                     raise
         try:
             return json.loads(printed[-1])
-        except ValueError, IndexError:
+        except (ValueError, IndexError):
             raise ProvisionError(
                 Exit.NO_ANSWER,
                 f"The board at {self.port} answers with what is no MicroPython",

@@ -1,5 +1,7 @@
 """Find the serial port that a board is on."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 import os
@@ -8,7 +10,7 @@ from typing import Any
 
 from serial.tools import list_ports  # type: ignore[import-untyped]
 
-from micropython.provision.errors import Exit, ProvisionError
+from .errors import Exit, ProvisionError
 
 # By USB vendor, and where that tells more, by product.
 _BOARDS: dict[tuple[int, int | None], str] = {

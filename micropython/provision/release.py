@@ -1,5 +1,7 @@
 """Write what boards fetch over the air, and what people unpack onto a board."""
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 import json
@@ -8,9 +10,9 @@ import re
 import tempfile
 import zipfile
 
-from micropython.manifest import ROOT, device_files
-from micropython.provision.build import build, cross_compile, emitted_version
-from micropython.provision.errors import Exit, ProvisionError
+from .build import build, cross_compile, emitted_version
+from .errors import Exit, ProvisionError
+from .manifest import DEVICE, device_files
 
 MPY_VERSION = 6
 """Of the bytecode that every MicroPython from 1.19 on loads."""
@@ -104,12 +106,9 @@ def write_zip(path: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as name:
         built = build(Path(name), emitted_version())
-        contents = {
-            target.removeprefix("/"): file.read_bytes()
-            for target, file in built.items()
-        }
+        contents = {target[1:]: file.read_bytes() for target, file in built.items()}
     contents["README.txt"] = _README.format(version=port_version()).encode()
-    example = ROOT / "micropython" / "device" / "settings.example.json"
+    example = DEVICE / "settings.example.json"
     contents[example.name] = example.read_bytes()
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in sorted(contents.items()):
@@ -135,7 +134,7 @@ def _contents(version: str, mpy_version: int | None) -> dict[str, bytes]:
             elif target == "/" + _INIT.replace(".py", ".mpy"):
                 cross_compile(source, path, _INIT)
         return {
-            target.removeprefix("/" + _PACKAGE): path.read_bytes()
+            target[len("/" + _PACKAGE) :]: path.read_bytes()
             for target, path in sorted(built.items())
             if target.startswith("/" + _PACKAGE)
         }

@@ -1,13 +1,15 @@
 """Run the board's self-test, and read what it found."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 import re
 
-from micropython.manifest import device_files
-from micropython.provision.errors import Exit, ProvisionError
-from micropython.provision.firmware import Survey, restart
-from micropython.provision.mpremote import Board
+from .errors import Exit, ProvisionError
+from .firmware import Survey, restart
+from .manifest import device_files
+from .mpremote import Board
 
 # Each step may wait for its own deadline: sensors, the radio, the clock, the server.
 _TIMEOUT_S = 120

@@ -1,5 +1,7 @@
 """Put a board's settings together and check them with the board's own rules."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 import difflib
 from importlib import import_module
@@ -12,8 +14,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from micropython.manifest import device_files
-from micropython.provision.errors import Exit, ProvisionError
+from .errors import Exit, ProvisionError
+from .manifest import device_files
 
 TOKEN_VARIABLE = "SENSORVISION_TOKEN"  # noqa: S105
 PASSWORD_VARIABLE = "SENSORVISION_WIFI_PASSWORD"  # noqa: S105
@@ -197,4 +199,8 @@ def device_module(name: str) -> ModuleType:
             str(files["sensorvision/protocol.py"].parent),
         ]
         sys.modules[_DEVICE_PACKAGE] = module_from_spec(spec)
+        # Of the firmware, some of them import this one.
+        firmware = ModuleType("micropython")
+        firmware.const = lambda value: value  # type: ignore[attr-defined]
+        sys.modules.setdefault(firmware.__name__, firmware)
     return import_module(f"{_DEVICE_PACKAGE}.{name}")

@@ -1,5 +1,7 @@
 """Do what the commands promise: firmware, files and settings onto a board, and a reading."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 import tempfile
@@ -8,7 +10,7 @@ from typing import Any
 
 import click
 
-from micropython.provision import (
+from . import (
     asking,
     copying,
     firmware,
@@ -18,13 +20,13 @@ from micropython.provision import (
     selftest,
     settings,
 )
-from micropython.provision.account import PASSWORD_VARIABLE, Account
-from micropython.provision.asking import Given
-from micropython.provision.build import build
-from micropython.provision.errors import Exit, ProvisionError
-from micropython.provision.firmware import Survey
-from micropython.provision.images import EspImage, Uf2Image
-from micropython.provision.mpremote import Board
+from .account import PASSWORD_VARIABLE, Account
+from .asking import Given
+from .build import build
+from .errors import Exit, ProvisionError
+from .firmware import Survey
+from .images import EspImage, Uf2Image
+from .mpremote import Board
 
 # A first start formats the flash.
 _START_DEADLINE_S = 30

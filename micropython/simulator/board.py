@@ -8,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Self, cast
 
-from micropython.manifest import stage
+from micropython.provision.manifest import stage
 from micropython.simulator import process
 from micropython.simulator.clock import Clock
 from micropython.simulator.world import World, write_world

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from micropython.manifest import ROOT
+from micropython import ROOT
 from micropython.wiring.boards import BOARDS
 from micropython.wiring.picture import draw
 from micropython.wiring.sensors import SENSORS, WIRES

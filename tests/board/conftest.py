@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import trustme
 
-from micropython.manifest import ROOT, stage
+from micropython import ROOT
+from micropython.provision.manifest import stage
 from micropython.simulator import SimulatedBoard, bme280, wlan, write_world
 from sandbox import Sandbox, Settings
 from tests.brokers import Mosquitto

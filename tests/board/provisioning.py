@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import os
 import sys
 
-from micropython.manifest import ROOT
+from micropython import ROOT
 from sandbox import Sandbox
 
 from .conftest import TOKEN
@@ -42,9 +42,7 @@ async def command(*arguments: str, **environment: str) -> Ended:
 
 async def board(name: str, port: str, *options: str, **environment: str) -> Ended:
     """Run a command for the board at a port; no secret may show in what it prints."""
-    ended = await command(
-        "micropython.provision", "board", name, "--port", port, *options, **environment
-    )
+    ended = await command("cli", "board", name, "--port", port, *options, **environment)
     assert "Traceback" not in ended.output
     for secret in (TOKEN, PASSWORD, LOGIN_PASSWORD, *environment.values()):
         assert not secret or secret not in ended.output

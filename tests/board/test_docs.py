@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from micropython.manifest import ROOT
+from micropython import ROOT
 from micropython.provision.cli import board
 from micropython.provision.errors import Exit
 from micropython.provision.settings import device_module, parse_sensor

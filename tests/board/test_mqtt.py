@@ -11,7 +11,7 @@ import aiomqtt
 import pytest
 import trustme
 
-from micropython.manifest import stage
+from micropython.provision.manifest import stage
 from micropython.simulator import SimulatedBoard
 from tests.brokers import Mosquitto
 

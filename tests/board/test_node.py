@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+import json
 import ssl
 import time
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 import trustme
 
-from micropython.manifest import ROOT, device_files
+from micropython import ROOT
+from micropython.provision.manifest import device_files
 from micropython.simulator import bme280, temperature_ramp, wlan
 from proofs.releases import KEY, offering
 from sandbox import Sandbox, Settings
@@ -328,8 +330,6 @@ async def test_newer_version_is_fetched_after_a_delivery_and_confirmed_by_its_ow
     assert len([line for line in board.lines if line.startswith("delivered ")]) >= 2
 
 
-def test_every_file_of_the_board_is_in_the_package() -> None:
-    listed = (ROOT / "package.json").read_text(encoding="utf-8")
-    device = ROOT / "micropython" / "device"
-    for file in (device / "main.py", *(device / "sensorvision").rglob("*.py")):
-        assert f'"micropython/device/{file.relative_to(device)}"' in listed
+def test_mip_is_told_of_the_same_files_as_the_command_copies() -> None:
+    listed = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["urls"]
+    assert {target: ROOT / source for target, source in listed} == device_files()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from micropython.manifest import ROOT, device_files
+from micropython import ROOT
+from micropython.provision.manifest import device_files
 from sandbox import Sandbox
 
 from .conftest import NewBoard, node_settings

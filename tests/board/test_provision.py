@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import trustme
 
-from micropython.manifest import ROOT, device_files
+from micropython import ROOT
 from micropython.provision.errors import Exit, ProvisionError
 from micropython.provision.firmware import MIN_VERSION, check_firmware
 from micropython.provision.log import follow
+from micropython.provision.manifest import device_files
 from micropython.provision.mpremote import failure
 from micropython.provision.ports import Port, choose
 from micropython.provision.settings import combine, parse_sensor
@@ -203,7 +204,7 @@ async def test_port_of_others_is_told(tmp_path: Path) -> None:
     port = tmp_path / "port"
     port.touch(mode=stat.S_IRUSR)
     port.chmod(0)
-    arguments = ["micropython.provision", "board", "flash", "--port", str(port)]
+    arguments = ["cli", "board", "flash", "--port", str(port)]
     dropped = []
     if os.getuid() == 0:
         # Who runs the tests as root may open everything, unless this is taken away.

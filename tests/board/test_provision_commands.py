@@ -74,7 +74,7 @@ async def test_release_is_written_for_boards_to_fetch(tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text("0123456789abcdef0123456789abcdef\n")
     given = [f"--release={tmp_path / 'web'}", f"--key-file={key}", "--version=9.8.7"]
-    ended = await command("micropython.provision", "board", "update", *given)
+    ended = await command("cli", "board", "update", *given)
     assert ended.code == Exit.DONE, ended.output
     assert f"Version 9.8.7 is in {tmp_path / 'web'}, signed." in ended.output
     manifest = json.loads((tmp_path / "web" / "manifest.json").read_text())
@@ -85,9 +85,7 @@ async def test_release_is_written_for_boards_to_fetch(tmp_path: Path) -> None:
 
 async def test_zip_is_written_to_unpack_onto_a_board(tmp_path: Path) -> None:
     archive = tmp_path / "board.zip"
-    ended = await command(
-        "micropython.provision", "board", "update", f"--zip={archive}"
-    )
+    ended = await command("cli", "board", "update", f"--zip={archive}")
     assert ended.code == Exit.DONE, ended.output
     assert f"is in {archive}." in ended.output
     with zipfile.ZipFile(archive) as unpacked:
@@ -96,16 +94,14 @@ async def test_zip_is_written_to_unpack_onto_a_board(tmp_path: Path) -> None:
 
 async def test_zip_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     archive = tmp_path / "nowhere" / "board.zip"
-    ended = await command(
-        "micropython.provision", "board", "update", f"--zip={archive}"
-    )
+    ended = await command("cli", "board", "update", f"--zip={archive}")
     assert ended.code == Exit.SETTINGS
     assert f"{archive} can't be used: No such file" in ended.output
 
 
 async def test_key_that_is_not_there_is_told(tmp_path: Path) -> None:
     given = [f"--release={tmp_path / 'web'}", f"--key-file={tmp_path / 'key'}"]
-    ended = await command("micropython.provision", "board", "update", *given)
+    ended = await command("cli", "board", "update", *given)
     assert ended.code == Exit.SETTINGS
     assert f"{tmp_path / 'key'} can't be used: No such file" in ended.output
 
@@ -323,7 +319,7 @@ async def _answer(port: str, answers: dict[str, str]) -> Ended:
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "micropython.provision", "board", "flash", f"--port={port}"),
+        *("-m", "cli", "board", "flash", f"--port={port}"),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -92,7 +92,7 @@ async def flash_and_restart(
     """Flash, and have the new firmware answer as soon as the command says it is written."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "micropython.provision", "board", "flash", f"--port={link}", *options),
+        *("-m", "cli", "board", "flash", f"--port={link}", *options),
         env={"PYTHONUNBUFFERED": "1", "SENSORVISION_TOKEN": TOKEN},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -7,8 +7,9 @@ import zipfile
 
 import pytest
 
-from micropython.manifest import ROOT, device_files
+from micropython import ROOT
 from micropython.provision.errors import Exit, ProvisionError
+from micropython.provision.manifest import device_files
 from micropython.provision.release import port_version, write_release, write_zip
 from micropython.simulator import SimulatedBoard
 from proofs.releases import KEY, offering

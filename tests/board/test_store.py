@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.board_costs import compile_to
-from micropython.manifest import stage
+from micropython.provision.manifest import stage
 from micropython.simulator import SimulatedBoard
 from micropython.simulator.process import FIRMWARE
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from micropython.manifest import device_files, stage
+from micropython.provision.manifest import device_files, stage
 from micropython.simulator import SimulatedBoard
 
 # Versions of the port that do one thing each, with the real way to say that it is good.

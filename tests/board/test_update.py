@@ -12,7 +12,7 @@ from aiohttp import web
 import pytest
 import trustme
 
-from micropython.manifest import stage
+from micropython.provision.manifest import stage
 from micropython.simulator import SimulatedBoard
 from micropython.simulator.process import FIRMWARE
 from proofs.releases import KEY, Answer, Releases, offering

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from micropython.manifest import ROOT
+from micropython import ROOT
 from micropython.provision.settings import device_module
 from micropython.wiring.__main__ import DIRECTORY, pictures
 from micropython.wiring.boards import BOARDS

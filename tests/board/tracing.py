@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 import sys
 
-from micropython.manifest import stage
+from micropython.provision.manifest import stage
 
 _MICROPYTHON = Path(sys.executable).with_name("micropython")
 

@@ -183,6 +183,23 @@ async def proxied(
         await runner.cleanup()
 
 
+@asynccontextmanager
+async def served(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> AsyncIterator[str]:
+    """Answer everything below `/api/v1/ingest/{device}` and elsewhere; yield the URL."""
+    app = web.Application()
+    app.router.add_route("*", INGEST + "{device}", answer)
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 def server_context(authority: trustme.CA, host: str = "127.0.0.1") -> SSLContext:
     """Return a server's TLS context with a certificate for a host."""
     from ssl import PROTOCOL_TLS_SERVER

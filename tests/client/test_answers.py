@@ -24,15 +24,19 @@ from custom_components.sensorvision.client import (
 from custom_components.sensorvision.client.protocol import Answer
 from sandbox import Mode, Sandbox, Settings
 
+from .both_clients import ClientClass, both_clients
 from .servers import INGEST, STORED, TOKEN, http_answer, scripted
 
 ONCE = RetryPolicy(attempts=1)
 
 
-async def _send(sandbox: Sandbox, device_id: str = "dev-a", token: str = TOKEN) -> None:
-    async with AsyncSensorVisionClient(
-        sandbox.url, api_key=token, retry=ONCE
-    ) as client:
+async def _send(
+    client_class: ClientClass,
+    sandbox: Sandbox,
+    device_id: str = "dev-a",
+    token: str = TOKEN,
+) -> None:
+    async with client_class(sandbox.url, api_key=token, retry=ONCE) as client:
         await client.send_data(device_id, {"temperature": 21.5})
 
 
@@ -66,42 +70,53 @@ async def test_unknown_device_is_made(
     assert len(sandbox.store.values("Home.new-1", "a")) == 1
 
 
-async def test_unknown_token_is_refused(sandbox: Sandbox) -> None:
+@both_clients
+async def test_unknown_token_is_refused(
+    client_class: ClientClass, sandbox: Sandbox
+) -> None:
     """The text says why, and what to do."""
     with pytest.raises(AuthenticationError) as caught:
-        await _send(sandbox, token="99999999-1111-4111-8111-111111111111")
+        await _send(client_class, sandbox, token="99999999-1111-4111-8111-111111111111")
     assert caught.value.status == 401
     assert str(caught.value) == (
         "Invalid API key (HTTP 401). Copy the key again, or make a new one"
     )
 
 
-async def test_foreign_device_is_refused(sandbox: Sandbox) -> None:
+@both_clients
+async def test_foreign_device_is_refused(
+    client_class: ClientClass, sandbox: Sandbox
+) -> None:
     """Ids are unique over the whole server."""
     with pytest.raises(PermissionDeniedError, match="ids are unique") as caught:
-        await _send(sandbox, "dev-b")
+        await _send(client_class, sandbox, "dev-b")
     assert caught.value.server_message == (
         "Cannot send data to device in different organization"
     )
 
 
-async def test_rolled_back_data_is_the_servers_trouble(sandbox: Sandbox) -> None:
+@both_clients
+async def test_rolled_back_data_is_the_servers_trouble(
+    client_class: ClientClass, sandbox: Sandbox
+) -> None:
     """The same answer stands for a bad value and for a race."""
     sandbox.context.ingestion.auto_provision = False
     with pytest.raises(ServerError) as caught:
-        await _send(sandbox, "unknown")
+        await _send(client_class, sandbox, "unknown")
     assert caught.value.error_type == "UnexpectedRollbackException"
 
 
-async def test_old_servers_rollback_is_read_too() -> None:
+@both_clients
+async def test_old_servers_rollback_is_read_too(client_class: ClientClass) -> None:
     """Before November 2025 it came without the name of an error."""
     modes = frozenset({Mode.BEFORE_2025_11_22})
     settings = Settings(fixtures="contract", modes=modes, auto_provision=False)
     async with Sandbox(settings) as sandbox:
         with pytest.raises(ServerError, match="Failed to process data"):
-            await _send(sandbox, "unknown")
+            await _send(client_class, sandbox, "unknown")
 
 
+@both_clients
 @pytest.mark.parametrize(
     ("fault", "error", "status"),
     [
@@ -115,28 +130,36 @@ async def test_old_servers_rollback_is_read_too() -> None:
     ],
 )
 async def test_trouble_on_the_way_has_its_own_error(
-    sandbox: Sandbox, fault: str, error: type[AnswerError], status: int
+    client_class: ClientClass,
+    sandbox: Sandbox,
+    fault: str,
+    error: type[AnswerError],
+    status: int,
 ) -> None:
     """Each says what to do, and nothing was stored."""
     sandbox.faults.set(fault)
     with pytest.raises(error) as caught:
-        await _send(sandbox)
+        await _send(client_class, sandbox)
     assert caught.value.status == status
     assert caught.value.remedy in str(caught.value)
     assert not sandbox.store.values("dev-a")
 
 
+@both_clients
 @pytest.mark.parametrize("fault", ["reset", "reset_after_commit", "truncated_chunk"])
-async def test_lost_answer_is_a_network_error(sandbox: Sandbox, fault: str) -> None:
+async def test_lost_answer_is_a_network_error(
+    client_class: ClientClass, sandbox: Sandbox, fault: str
+) -> None:
     """The data may or may not have been stored."""
     sandbox.faults.set(fault)
     with pytest.raises(
         NetworkError, match=r"The connection to 127.0.0.1 (failed|broke)\. "
     ):
-        await _send(sandbox)
+        await _send(client_class, sandbox)
     assert len(sandbox.store.values("dev-a")) == (0 if fault == "reset" else 1)
 
 
+@both_clients
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
@@ -154,12 +177,12 @@ async def test_lost_answer_is_a_network_error(sandbox: Sandbox, fault: str) -> N
     ],
 )
 async def test_other_answers_have_their_own_error(
-    status: int, body: bytes, error: type[AnswerError]
+    client_class: ClientClass, status: int, body: bytes, error: type[AnswerError]
 ) -> None:
     """What the sandbox never says, proxies and other servers do."""
     async with (
         scripted(http_answer(status, body)) as server,
-        AsyncSensorVisionClient(server.url, api_key=TOKEN, retry=ONCE) as client,
+        client_class(server.url, api_key=TOKEN, retry=ONCE) as client,
     ):
         with pytest.raises(error) as caught:
             await client.send_data("dev-a", {"a": 1})
@@ -167,21 +190,23 @@ async def test_other_answers_have_their_own_error(
     assert caught.value.status == status
 
 
-async def test_refused_variable_is_named() -> None:
+@both_clients
+async def test_refused_variable_is_named(client_class: ClientClass) -> None:
     """Only the server's sentence holds the name."""
     body = (
         b'{"success":false,"message":"Invalid numeric value for field \'a b\': \'x\'"}'
     )
     async with (
         scripted(http_answer(400, body)) as server,
-        AsyncSensorVisionClient(server.url, api_key=TOKEN) as client,
+        client_class(server.url, api_key=TOKEN) as client,
     ):
         with pytest.raises(PayloadError) as caught:
             await client.send_data("dev-a", {"a b": 1})
     assert caught.value.field == "a b"
 
 
-async def test_answer_ended_by_closing_is_read() -> None:
+@both_clients
+async def test_answer_ended_by_closing_is_read(client_class: ClientClass) -> None:
     """HTTP/1.0 gives neither length nor chunks."""
     answer = b"HTTP/1.0 200 \r\nContent-Type: application/json\r\n\r\n" + STORED
 
@@ -191,7 +216,7 @@ async def test_answer_ended_by_closing_is_read() -> None:
 
     async with (
         scripted(speak) as server,
-        AsyncSensorVisionClient(server.url, api_key=TOKEN) as client,
+        client_class(server.url, api_key=TOKEN) as client,
     ):
         found = await client.post("dev-a", {"a": 1})
     assert found.kind == "delivered"

@@ -16,6 +16,7 @@ from custom_components.sensorvision.client import (
 from custom_components.sensorvision.client.http import normalize_url
 from sandbox import Sandbox, Settings
 
+from .both_clients import ClientClass, both_clients
 from .servers import (
     STORED,
     TOKEN,
@@ -36,11 +37,14 @@ def _trusting(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-async def test_certificate_of_an_unknown_authority_is_refused() -> None:
+@both_clients
+async def test_certificate_of_an_unknown_authority_is_refused(
+    client_class: ClientClass,
+) -> None:
     """Certificates are verified unless the caller says otherwise."""
     settings = Settings(fixtures="contract", ssl_context=server_context(trustme.CA()))
     async with Sandbox(settings) as sandbox:
-        async with AsyncSensorVisionClient(sandbox.url, api_key=TOKEN) as client:
+        async with client_class(sandbox.url, api_key=TOKEN) as client:
             for ask in (client.probe("dev-a"), client.send_data("dev-a", NUMBERS)):
                 with pytest.raises(
                     CertificateError, match=r"127\.0\.0\.1 is not trusted"
@@ -49,54 +53,62 @@ async def test_certificate_of_an_unknown_authority_is_refused() -> None:
         assert not sandbox.requests
 
 
-async def test_certificate_of_an_own_authority_is_trusted() -> None:
+@both_clients
+async def test_certificate_of_an_own_authority_is_trusted(
+    client_class: ClientClass,
+) -> None:
     """A home server's certificate need not be a public one."""
     authority = trustme.CA()
     settings = Settings(fixtures="contract", ssl_context=server_context(authority))
     async with (
         Sandbox(settings) as sandbox,
-        AsyncSensorVisionClient(
-            sandbox.url, api_key=TOKEN, ssl=_trusting(authority)
-        ) as client,
+        client_class(sandbox.url, api_key=TOKEN, ssl=_trusting(authority)) as client,
     ):
         await client.probe("dev-a")
         await client.send_data("dev-a", NUMBERS)
         assert len(sandbox.store.values("dev-a")) == 1
 
 
-async def test_certificate_for_another_host_is_refused() -> None:
+@both_clients
+async def test_certificate_for_another_host_is_refused(
+    client_class: ClientClass,
+) -> None:
     """A trusted authority is not enough."""
     authority = trustme.CA()
     context = server_context(authority, "sensors.example.org")
     async with (
         Sandbox(Settings(fixtures="contract", ssl_context=context)) as sandbox,
-        AsyncSensorVisionClient(
-            sandbox.url, api_key=TOKEN, ssl=_trusting(authority)
-        ) as client,
+        client_class(sandbox.url, api_key=TOKEN, ssl=_trusting(authority)) as client,
     ):
         with pytest.raises(CertificateError, match="Install the certificate"):
             await client.probe("dev-a")
         assert not sandbox.requests
 
 
-async def test_any_certificate_is_trusted_if_the_caller_says_so() -> None:
+@both_clients
+async def test_any_certificate_is_trusted_if_the_caller_says_so(
+    client_class: ClientClass,
+) -> None:
     """Verification is switched off only by hand."""
     settings = Settings(fixtures="contract", ssl_context=server_context(trustme.CA()))
     async with (
         Sandbox(settings) as sandbox,
-        AsyncSensorVisionClient(sandbox.url, api_key=TOKEN, ssl=False) as client,
+        client_class(sandbox.url, api_key=TOKEN, ssl=False) as client,
     ):
         await client.send_data("dev-a", NUMBERS)
         assert len(sandbox.store.values("dev-a")) == 1
 
 
+@both_clients
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_redirect_is_not_followed(sandbox: Sandbox, status: int) -> None:
+async def test_redirect_is_not_followed(
+    client_class: ClientClass, sandbox: Sandbox, status: int
+) -> None:
     """The credential does not go where the answer points."""
     location = sandbox.url + "/api/v1/ingest/dev-a"
     async with (
         scripted(http_answer(status, Location=location)) as server,
-        AsyncSensorVisionClient(server.url, api_key=TOKEN) as client,
+        client_class(server.url, api_key=TOKEN) as client,
     ):
         for ask in (client.send_data("dev-a", NUMBERS), client.probe("dev-a")):
             with pytest.raises(RedirectError, match="often https"):
@@ -105,22 +117,28 @@ async def test_redirect_is_not_followed(sandbox: Sandbox, status: int) -> None:
     assert not sandbox.requests
 
 
-async def test_path_in_the_url_is_kept(sandbox: Sandbox) -> None:
+@both_clients
+async def test_path_in_the_url_is_kept(
+    client_class: ClientClass, sandbox: Sandbox
+) -> None:
     """A proxy may serve the whole application below a path."""
     async with (
         proxied(sandbox, "/house/sensors") as url,
-        AsyncSensorVisionClient(url + "/", api_key=TOKEN) as client,
+        client_class(url + "/", api_key=TOKEN) as client,
     ):
         assert (await client.probe("dev-a")).has_connectivity_check
         await client.send_data("dev-a", NUMBERS)
     assert len(sandbox.store.values("dev-a")) == 1
 
 
-async def test_quoted_path_in_the_url_is_kept_as_it_is() -> None:
+@both_clients
+async def test_quoted_path_in_the_url_is_kept_as_it_is(
+    client_class: ClientClass,
+) -> None:
     """An encoded slash is not a slash."""
     async with scripted(http_answer(200, STORED)) as server:
         url = server.url + "/a%20b/c%2Fd"
-        async with AsyncSensorVisionClient(url, api_key=TOKEN) as client:
+        async with client_class(url, api_key=TOKEN) as client:
             await client.send_data("dev-a", NUMBERS)
     assert server.requests[0].startswith(
         b"POST /a%20b/c%2Fd/api/v1/ingest/dev-a HTTP/1.1\r\n"
@@ -182,35 +200,43 @@ async def test_given_session_is_left_open(sandbox: Sandbox) -> None:
     assert len(sandbox.store.values("dev-a")) == 2
 
 
-async def test_own_connections_are_closed() -> None:
+@both_clients
+async def test_own_connections_are_closed(client_class: ClientClass) -> None:
     """Leaving the client leaves no socket behind."""
     async with scripted(http_answer(200, STORED)) as server:
-        async with AsyncSensorVisionClient(server.url, api_key=TOKEN) as client:
+        async with client_class(server.url, api_key=TOKEN) as client:
             await client.send_data("dev-a", NUMBERS)
             await client.send_data("dev-a", NUMBERS)
             assert server.closed == 0
         await eventually(lambda: server.closed == 1)
 
 
-async def test_client_that_was_never_used_closes(sandbox: Sandbox) -> None:
+@both_clients
+async def test_client_that_was_never_used_closes(
+    client_class: ClientClass, sandbox: Sandbox
+) -> None:
     """Closing twice does no harm either."""
-    client = AsyncSensorVisionClient(sandbox.url, api_key=TOKEN)
+    client = client_class(sandbox.url, api_key=TOKEN)
     await client.close()
     await client.close()
     assert not sandbox.requests
 
 
-async def test_connection_is_reused(sandbox: Sandbox) -> None:
+@both_clients
+async def test_connection_is_reused(
+    client_class: ClientClass, sandbox: Sandbox
+) -> None:
     """Three requests are one connection."""
     async with scripted(http_answer(200, STORED)) as server:
-        async with AsyncSensorVisionClient(server.url, api_key=TOKEN) as client:
+        async with client_class(server.url, api_key=TOKEN) as client:
             for _ in range(3):
                 await client.send_data("dev-a", NUMBERS)
         await eventually(lambda: server.closed)
     assert (len(server.requests), server.closed) == (3, 1)
 
 
-async def test_endless_answer_is_cut_off() -> None:
+@both_clients
+async def test_endless_answer_is_cut_off(client_class: ClientClass) -> None:
     """No true answer is as long, and memory is not endless."""
 
     async def speak(writer: asyncio.StreamWriter) -> None:
@@ -221,7 +247,7 @@ async def test_endless_answer_is_cut_off() -> None:
 
     async with (
         scripted(speak) as server,
-        AsyncSensorVisionClient(server.url, api_key=TOKEN) as client,
+        client_class(server.url, api_key=TOKEN) as client,
     ):
         answer = await client.post("dev-a", NUMBERS)
         await eventually(lambda: server.closed)

@@ -27,14 +27,11 @@ from custom_components.sensorvision.client import (
     SensorVisionError,
     Timeouts,
     ValidationError,
-    mqtt,
+    mqtt_library,
 )
-from custom_components.sensorvision.client.mqtt import (
-    Broker,
-    Publisher,
-    telemetry_payload,
-    telemetry_topic,
-)
+from custom_components.sensorvision.client.mqtt import Broker, Publisher
+from custom_components.sensorvision.client.telemetry import telemetry_payload
+from custom_components.sensorvision.client.topics import telemetry_topic
 from tests.brokers import Mosquitto, free_port
 
 from .servers import TOKEN, eventually
@@ -366,7 +363,7 @@ async def test_socket_that_is_closed_already_is_not_watched(
     loop = asyncio.get_running_loop()
     complaints: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: complaints.append(context))
-    careful = mqtt._CarefulLoop(loop)
+    careful = mqtt_library.CarefulLoop(loop)
     with socket.socket() as closed:
         fd = closed.fileno()
     loop.call_soon(careful.add_writer, fd, lambda: None)

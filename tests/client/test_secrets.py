@@ -7,13 +7,13 @@ import traceback
 import pytest
 
 from custom_components.sensorvision.client import (
-    AsyncSensorVisionClient,
     RetryPolicy,
     SensorVisionError,
     Timeouts,
 )
 from sandbox import Sandbox
 
+from .both_clients import ClientClass, both_clients
 from .servers import TOKEN, http_answer, scripted, silence
 
 QUICK = RetryPolicy(attempts=2, first_delay_s=0.001)
@@ -36,6 +36,7 @@ def _told(err: BaseException) -> str:
     return "\n".join([*parts, *traceback.format_exception(err)])
 
 
+@both_clients
 @pytest.mark.parametrize(
     "fault",
     [
@@ -51,12 +52,15 @@ def _told(err: BaseException) -> str:
     ],
 )
 async def test_no_fault_brings_it_to_light(
-    sandbox: Sandbox, fault: str, caplog: pytest.LogCaptureFixture
+    client_class: ClientClass,
+    sandbox: Sandbox,
+    fault: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Neither the exceptions and their causes nor the log."""
     sandbox.faults.set(fault, seconds=0 if fault == "http_429" else None)
     caplog.set_level(logging.DEBUG)
-    async with AsyncSensorVisionClient(
+    async with client_class(
         sandbox.url, api_key=TOKEN, retry=QUICK, timeouts=HASTY
     ) as client:
         with pytest.raises(SensorVisionError) as caught:
@@ -69,6 +73,7 @@ async def test_no_fault_brings_it_to_light(
 ECHO = b'{"message":"No key %s here","errorType":"%s"}' % ((TOKEN.encode(),) * 2)
 
 
+@both_clients
 @pytest.mark.parametrize(
     "answer",
     [
@@ -97,15 +102,13 @@ ECHO = b'{"message":"No key %s here","errorType":"%s"}' % ((TOKEN.encode(),) * 2
     ],
 )
 async def test_no_answer_brings_it_to_light(
-    answer: bytes, caplog: pytest.LogCaptureFixture
+    client_class: ClientClass, answer: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Some servers repeat what they were sent, some libraries keep it."""
     caplog.set_level(logging.DEBUG)
     async with (
         scripted(answer) as server,
-        AsyncSensorVisionClient(
-            server.url, api_key=TOKEN, retry=QUICK, timeouts=HASTY
-        ) as client,
+        client_class(server.url, api_key=TOKEN, retry=QUICK, timeouts=HASTY) as client,
     ):
         with pytest.raises(SensorVisionError) as caught:
             await client.send_data("dev-a", {"a": 1})
@@ -114,24 +117,29 @@ async def test_no_answer_brings_it_to_light(
     assert TOKEN not in caplog.text
 
 
-async def test_it_is_not_in_the_clients_repr(sandbox: Sandbox) -> None:
+@both_clients
+async def test_it_is_not_in_the_clients_repr(
+    client_class: ClientClass, sandbox: Sandbox
+) -> None:
     """Only the server is named."""
-    async with AsyncSensorVisionClient(sandbox.url, api_key=TOKEN) as client:
-        assert repr(client) == f"<AsyncSensorVisionClient {sandbox.url}>"
+    async with client_class(sandbox.url, api_key=TOKEN) as client:
+        assert repr(client).endswith(f"SensorVisionClient {sandbox.url}>")
 
 
-async def test_it_is_not_in_a_url(sandbox: Sandbox) -> None:
+@both_clients
+async def test_it_is_not_in_a_url(client_class: ClientClass, sandbox: Sandbox) -> None:
     """Proxies write URLs into their logs."""
-    async with AsyncSensorVisionClient(sandbox.url, api_key=TOKEN) as client:
+    async with client_class(sandbox.url, api_key=TOKEN) as client:
         await client.probe("dev-a")
         await client.send_data("dev-a", {"a": 1})
     assert sandbox.requests
     assert not any(TOKEN in arrived.path for arrived in sandbox.requests)
 
 
-def test_malformed_one_is_not_repeated() -> None:
+@both_clients
+def test_malformed_one_is_not_repeated(client_class: ClientClass) -> None:
     """It may be a good one with a letter too many."""
     with pytest.raises(SensorVisionError) as caught:
-        AsyncSensorVisionClient("http://127.0.0.1", api_key="not-a-token-but-secret")
+        client_class("http://127.0.0.1", api_key="not-a-token-but-secret")
     assert "secret" not in repr((caught.value, vars(caught.value)))
     assert [caught.value] == list(_chain(caught.value))

@@ -29,7 +29,16 @@ def test_it_is_pure(name: str) -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
     }
-    allowed = {"None", "__future__", "base64", "dataclasses", "json", "typing", "uuid"}
+    allowed = {
+        "None",
+        "__future__",
+        "base64",
+        "dataclasses",
+        "json",
+        "re",
+        "typing",
+        "uuid",
+    }
     assert modules <= allowed | {"protocol", "urllib.parse", "user_protocol"}
 
 

@@ -1,6 +1,7 @@
 """What is handed on to find a fault: everything needed, and nothing secret."""
 
 import json
+import platform
 from typing import Any
 
 from homeassistant.const import (
@@ -22,6 +23,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.sensorvision.client import ACCOUNT
 from custom_components.sensorvision.client.readings import Reading
+from custom_components.sensorvision.client.version import REVISION
 from custom_components.sensorvision.const import CONF_CREDENTIAL
 from custom_components.sensorvision.diagnostics import (
     async_get_config_entry_diagnostics,
@@ -69,6 +71,8 @@ async def test_everything_that_a_fault_may_lie_in_is_there(
     assert found["versions"] == {
         "home_assistant": HA_VERSION,
         "integration": MANIFEST["version"],
+        "revision": REVISION,
+        "python": platform.python_version(),
     }
     assert found["entry"] == connection(sandbox.url) | {CONF_API_KEY: "**REDACTED**"}
     assert found["state"] == "loaded"

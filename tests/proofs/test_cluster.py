@@ -8,12 +8,9 @@ import pytest
 
 from benchmarks.mosquitto import Mosquitto
 from custom_components.sensorvision.client import Sample
-from custom_components.sensorvision.client.mqtt import (
-    Broker,
-    Publisher,
-    telemetry_payload,
-    telemetry_topic,
-)
+from custom_components.sensorvision.client.mqtt import Broker, Publisher
+from custom_components.sensorvision.client.telemetry import telemetry_payload
+from custom_components.sensorvision.client.topics import telemetry_topic
 from proofs.cluster import Failover, judge
 from proofs.crew import Stand
 from proofs.rabbitmq import Queue, read_queues

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 from .age import ServerAge
 from .capabilities import Capabilities, Probe, ServerInfo
+from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
+from .diagnosis import Finding, diagnose
 from .exceptions import (
     AnswerError,
     AuthenticationError,
     BrokerLoginError,
     CapabilityError,
     CertificateError,
+    CircuitOpenError,
     ClientCertificateError,
+    ConfigError,
     DeviceError,
     DeviceExistsError,
     HostNotFoundError,
@@ -31,12 +35,19 @@ from .exceptions import (
     RequestTimeoutError,
     SensorVisionError,
     ServerError,
+    SubscriptionError,
     TokenExistsError,
     ValidationError,
 )
+from .health import Health
 from .http import AsyncSensorVisionClient
-from .models import Device, Sample, SampleResult, Value, Variable
+from .metrics import RequestMetrics
+from .models import Device, DeviceStatus, Sample, Value, Variable
 from .pace import RetryPolicy, Timeouts
+from .policies import CircuitBreaker, RateLimit
+from .results import BatchResult, SampleResult
+from .secret import Secret
+from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
 
 __all__ = [
@@ -46,16 +57,25 @@ __all__ = [
     "AnswerError",
     "AsyncSensorVisionClient",
     "AuthenticationError",
+    "BatchResult",
     "BrokerLoginError",
     "BuildInfo",
     "Capabilities",
     "CapabilityError",
     "CertificateError",
+    "CircuitBreaker",
+    "CircuitOpenError",
     "ClientCertificateError",
+    "Config",
+    "ConfigError",
     "Device",
     "DeviceError",
     "DeviceExistsError",
+    "DeviceStatus",
+    "Finding",
+    "Health",
     "HostNotFoundError",
+    "JsonFormatter",
     "KeyLockedError",
     "LoginError",
     "LoginLimitError",
@@ -65,16 +85,20 @@ __all__ = [
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
+    "RateLimit",
     "RateLimitError",
     "RedirectError",
+    "RequestMetrics",
     "RequestTimeoutError",
     "RetryPolicy",
     "Sample",
     "SampleResult",
+    "Secret",
     "SensorVisionError",
     "ServerAge",
     "ServerError",
     "ServerInfo",
+    "SubscriptionError",
     "Timeouts",
     "TokenExistsError",
     "ValidationError",
@@ -82,6 +106,8 @@ __all__ = [
     "Variable",
     "__version__",
     "build_info",
+    "diagnose",
+    "load_config",
 ]
 
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.

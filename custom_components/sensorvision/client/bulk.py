@@ -15,16 +15,15 @@ from .exceptions import (
     NetworkError,
     ValidationError,
 )
-from .http_delivery import HttpDelivery
+from .http_delivery import HttpDelivery, HttpPeer
 from .readings import Batch, Entry
 from .samples import samples_of
 from .turns import Turns
 
 if TYPE_CHECKING:
-    from .http import AsyncSensorVisionClient
-    from .models import SampleResult
     from .outbox import CompleteOutbox
     from .pace import Pace
+    from .results import SampleResult
     from .status import Status
 
 # The server takes readings of a request one by one, and its proxy gives it a minute.
@@ -53,7 +52,7 @@ class BulkDelivery(HttpDelivery):
 
     def __init__(
         self,
-        client: AsyncSensorVisionClient,
+        client: HttpPeer,
         outbox: CompleteOutbox,
         home_device_id: str,
         *,

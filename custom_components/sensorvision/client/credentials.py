@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 import logging
 import time
@@ -10,8 +9,9 @@ from typing import Callable
 
 from . import protocol, user_protocol
 from .exceptions import AnswerError, NetworkError, raise_for
+from .link import Link
 from .protocol import Answer, Request
-from .transport import Transport
+from .runtime import Runtime
 from .user_protocol import Reply, Tokens
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,15 +40,13 @@ class UserKey:
 
     Args:
         key: the key, as it was issued.
-        transport: the way to the server.
+        link: the way to the server.
         clock: seconds that only grow.
     """
 
-    def __init__(
-        self, key: str, transport: Transport, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, key: str, link: Link, clock: Callable[[], float]) -> None:
         self._key = key
-        self._transport = transport
+        self._link = link
         self._clock = clock
         self._refused_since: float | None = None
 
@@ -59,7 +57,7 @@ class UserKey:
             NetworkError: no answer came.
         """
         reply = await ask(
-            self._transport,
+            self._link,
             user_protocol.with_headers(request, {"X-API-Key": self._key}),
         )
         if user_protocol.is_empty_401(reply.answer):
@@ -83,7 +81,8 @@ class Account:
     Args:
         username: name or e-mail address.
         password: password.
-        transport: the way to the server.
+        link: the way to the server.
+        runtime: how to wait.
         clock: seconds that only grow.
     """
 
@@ -91,17 +90,18 @@ class Account:
         self,
         username: str,
         password: str,
-        transport: Transport,
+        link: Link,
+        runtime: Runtime,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._username = username
         self._password = password
-        self._transport = transport
+        self._link = link
         self._clock = clock
         self._session: _Session | None = None
         self._refusal: Answer | None = None
         self._refused_at = 0.0
-        self._signing_in: asyncio.Lock | None = None
+        self._signing_in = runtime.semaphore(1)
 
     async def exchange(self, request: Request) -> Reply:
         """Send a request and judge its answer; one that is not let in logs in anew.
@@ -119,13 +119,10 @@ class Account:
 
     async def _ask(self, request: Request, tokens: Tokens) -> Reply:
         headers = {"Authorization": f"Bearer {tokens.access}"}
-        return await ask(self._transport, user_protocol.with_headers(request, headers))
+        return await ask(self._link, user_protocol.with_headers(request, headers))
 
     async def _fresh(self, refused: Tokens | None = None) -> Tokens:
         """Return tokens that are valid for a while and not those that were refused."""
-        # Made here because before Python 3.10 a lock belongs to the loop it is made in.
-        if self._signing_in is None:
-            self._signing_in = asyncio.Lock()
         async with self._signing_in:
             session = self._session
             if session is not None and session.tokens is refused:
@@ -156,7 +153,7 @@ class Account:
 
     async def _sign(self, request: Request) -> Reply:
         try:
-            raw = await self._transport.exchange(request)
+            raw = await self._link.exchange(request)
         except NetworkError as err:
             # What was to follow was not sent.
             err.may_have_arrived = False
@@ -179,11 +176,11 @@ class Account:
         )
 
 
-async def ask(transport: Transport, request: Request) -> Reply:
+async def ask(link: Link, request: Request) -> Reply:
     """Send a request as it is and read the answer as one to a user.
 
     Raises:
         NetworkError: no answer came.
     """
-    raw = await transport.exchange(request, max_bytes=MAX_REPLY_BYTES)
+    raw = await link.exchange(request, max_bytes=MAX_REPLY_BYTES)
     return user_protocol.read_reply(raw.status, raw.headers, raw.body)

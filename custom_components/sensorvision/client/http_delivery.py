@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, Mapping, Protocol, Sequence
 
 from .delivery import Delivery
 from .exceptions import AuthenticationError, PermissionDeniedError, SensorVisionError
 
 if TYPE_CHECKING:
-    from .http import AsyncSensorVisionClient
+    from .capabilities import Probe
+    from .models import Sample
     from .pace import Pace
+    from .protocol import Answer
+    from .results import SampleResult
     from .status import Status
+
+
+class HttpPeer(Protocol):
+    """What a delivery needs of a client; `AsyncSensorVisionClient` says what each does."""
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """How far the server's clock is ahead of this machine's, in seconds, or None."""
+
+    def forget_devices(self) -> None:
+        """Look up anew whose the devices are."""
+
+    async def probe(self, device_id: str) -> Probe:
+        """Find out whether URL, credential and device id are good."""
+
+    async def post(
+        self, device_id: str, variables: Mapping[str, int | float]
+    ) -> Answer:
+        """Send numbers once."""
+
+    async def post_batch(self, samples: Sequence[Sample]) -> list[SampleResult]:
+        """Send samples in one request."""
 
 
 class HttpDelivery(Delivery):
@@ -26,7 +51,7 @@ class HttpDelivery(Delivery):
 
     def __init__(
         self,
-        client: AsyncSensorVisionClient,
+        client: HttpPeer,
         home_device_id: str,
         *,
         on_change: Callable[[], None],

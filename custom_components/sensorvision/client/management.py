@@ -1,34 +1,20 @@
-"""Manage a user's devices and variables, and read back what is stored."""
+"""Manage a user's devices."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-import datetime as dt
-from typing import Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Callable
 
 from . import management_protocol, protocol, user_protocol
-from .credentials import USER_KEY
-from .exceptions import (
-    CapabilityError,
-    DeviceExistsError,
-    NotSensorVisionError,
-    TokenExistsError,
-    error_of,
-    raise_for,
-)
-from .models import (
-    Device,
-    Value,
-    Variable,
-    device_of,
-    format_instant,
-    value_of,
-    variable_of,
-)
+from .exceptions import DeviceExistsError, TokenExistsError, raise_for
+from .known_devices import KnownDevices
+from .models import Device, DeviceStatus, device_of
 from .protocol import Request
+from .replies import read, read_all
 from .user_protocol import Reply
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from .runtime import Runtime
 
 
 class Management(ABC):
@@ -37,9 +23,25 @@ class Management(ABC):
     `CapabilityError` if the credential or the server can't do it, `ValidationError` for
     what can't be sent, a subclass of `AnswerError` if the server said no, `NetworkError`
     if no answer came. Nothing is tried again.
+
+    Args:
+        runtime: what it waits by.
+        clock: seconds that only grow.
+        cache_lifetime_s: how long what is looked up on the way is held for true: whose
+            a device is, by which id the server has its variables, what the credential
+            can do. What is asked for by name, such as `devices`, is always asked anew.
     """
 
-    _kind: str | None = None
+    def __init__(
+        self,
+        runtime: Runtime,
+        clock: Callable[[], float],
+        cache_lifetime_s: float,
+    ) -> None:
+        self._runtime = runtime
+        self._clock = clock
+        self._cache_lifetime_s = cache_lifetime_s
+        self._known_devices = KnownDevices(clock, cache_lifetime_s)
 
     @abstractmethod
     async def _ask(self, request: Request) -> Reply:
@@ -48,7 +50,9 @@ class Management(ABC):
     async def devices(self) -> list[Device]:
         """Return the devices of the user's organisation."""
         reply = await self._ask(user_protocol.devices_request())
-        return _read_all(device_of, reply)
+        devices = read_all(device_of, reply)
+        self._known_devices.listed(devices)
+        return devices
 
     async def device(self, device_id: str) -> Device:
         """Return one device.
@@ -58,7 +62,25 @@ class Management(ABC):
             DeviceError: there is none.
         """
         reply = await self._ask(user_protocol.device_request(device_id))
-        return _read(device_of, reply)
+        device = read(device_of, reply)
+        self._known_devices.seen(device)
+        return device
+
+    async def device_status(self, device_id: str) -> DeviceStatus:
+        """Return how a device is now, as the server sees it.
+
+        Raises:
+            PermissionDeniedError: it belongs to another organisation.
+            DeviceError: there is none.
+        """
+        device = await self.device(device_id)
+        return DeviceStatus(
+            device.device_id,
+            device.status,
+            device.last_seen_at,
+            device.active,
+            device.last_health_check_at,
+        )
 
     async def register_device(
         self,
@@ -123,7 +145,9 @@ class Management(ABC):
         reply = await self._ask(request)
         if user_protocol.is_taken_device(reply.answer):
             raise DeviceExistsError(reply.answer)
-        return _read(device_of, reply)
+        device = read(device_of, reply)
+        self._known_devices.seen(device)
+        return device
 
     async def update_device(
         self,
@@ -154,11 +178,12 @@ class Management(ABC):
         )
         body = {"active": old.active, **kept, **changes}
         reply = await self._ask(management_protocol.update_request(device_id, body))
-        return _read(device_of, reply)
+        return read(device_of, reply)
 
     async def unregister_device(self, device_id: str) -> None:
         """Remove a device for good, with its token and all its data."""
         reply = await self._ask(management_protocol.delete_request(device_id))
+        self._known_devices.removed(device_id)
         raise_for(reply.answer)
 
     async def create_token(self, device_id: str) -> str:
@@ -171,7 +196,7 @@ class Management(ABC):
         reply = await self._ask(request)
         if reply.answer.status == 400 and reply.answer.is_json:
             raise TokenExistsError(reply.answer)
-        return _read(lambda data: protocol.check_token(data["token"]), reply)
+        return read(lambda data: protocol.check_token(data["token"]), reply)
 
     async def rotate_token(self, device_id: str) -> str:
         """Replace a device's token and return the new one, this once.
@@ -179,128 +204,28 @@ class Management(ABC):
         Whatever still uses the old one is refused from this moment on.
         """
         reply = await self._ask(management_protocol.token_request(device_id, "rotate"))
-        return _read(lambda data: protocol.check_token(data["token"]), reply)
+        return read(lambda data: protocol.check_token(data["token"]), reply)
 
-    async def variables(self, device: str | Device) -> list[Variable]:
-        """Return the variables of a device.
+    async def send_command(
+        self, device_id: str, command: str, payload: object = None
+    ) -> None:
+        """Send a device a command over MQTT, by way of the server and its broker.
 
-        Args:
-            device: its public id, or one of `devices`, which spares a request.
-        """
-        uuid = await self._uuid(device)
-        reply = await self._ask(management_protocol.variables_request(uuid))
-        return _read_all(variable_of, reply)
-
-    async def update_variable(
-        self,
-        variable: Variable,
-        *,
-        display_name: str | None = None,
-        description: str | None = None,
-        unit: str | None = None,
-        decimal_places: int | None = None,
-    ) -> Variable:
-        """Change what is given of a variable, and return it.
+        That it returns means that the broker has it: a device that is not connected at
+        that moment misses it.
 
         Args:
-            variable: one of `variables`.
-            display_name: its name for people, at most 255 characters.
-            description: what it is.
-            unit: its unit, at most 50 characters.
-            decimal_places: how many decimals are shown, 0 to 10.
+            device_id: the device's public id.
+            command: what it is to do, in a word that it knows.
+            payload: what belongs to it, as JSON has it: None, bool, int, float, str,
+                or lists and dicts of them.
+
+        Raises:
+            PermissionDeniedError: the device belongs to another organisation.
+            DeviceError: there is none.
+            ServerError: the server does not reach its broker.
         """
-        self._check_role()
-        details = management_protocol.variable_details(
-            display_name=display_name,
-            description=description,
-            unit=unit,
-            decimal_places=decimal_places,
-        )
         reply = await self._ask(
-            management_protocol.update_variable_request(
-                variable.device_uuid, variable.id, details
-            )
+            management_protocol.command_request(device_id, command, payload)
         )
-        return _read(variable_of, reply)
-
-    async def latest_values(self, device_id: str) -> dict[str, float]:
-        """Return the newest value of each variable of a device."""
-        uuid = await self._uuid(device_id)
-        reply = await self._ask(management_protocol.latest_request(uuid))
-        return _read(
-            lambda data: {name: float(value) for name, value in data.items()}, reply
-        )
-
-    async def values(
-        self, variable: Variable, start: dt.datetime, end: dt.datetime
-    ) -> list[Value]:
-        """Return the values that were true between two times, oldest first.
-
-        Args:
-            variable: one of `variables`.
-            start: the earliest time, with a zone.
-            end: the latest time, with a zone.
-        """
-        self._check_role()
-        request = management_protocol.values_request(
-            variable.device_uuid,
-            variable.id,
-            format_instant(start),
-            format_instant(end),
-        )
-        return _read_all(value_of, await self._ask(request))
-
-    async def _uuid(self, device: str | Device) -> str:
-        """Return the id by which variables are asked for."""
-        self._check_role()
-        if isinstance(device, str):
-            device = await self.device(device)
-        uuid = device.uuid
-        if uuid is None:
-            raise CapabilityError(
-                "This server is too old to show variables",
-                "Update it to one of 6 December 2025 or later",
-            )
-        return uuid
-
-    def _check_role(self) -> None:
-        if self._kind == USER_KEY:
-            raise CapabilityError(
-                "The server shows variables and values to no user key",
-                "Use user name and password",
-            )
-
-
-def _read(parse: Callable[[dict[str, Any]], T], reply: Reply) -> T:
-    """Parse the object that the server answered with.
-
-    Raises:
-        AnswerError: it said no, or answered with something else.
-    """
-    raise_for(reply.answer)
-    if isinstance(reply.data, dict):
-        read = _read_all(parse, Reply(reply.answer, [reply.data]))
-        return read[0]
-    raise NotSensorVisionError(user_protocol.no_answer(reply.answer.status))
-
-
-def _read_all(parse: Callable[[dict[str, Any]], T], reply: Reply) -> list[T]:
-    """Parse the list of objects that the server answered with.
-
-    Raises:
-        AnswerError: it said no, or answered with something else.
-    """
-    error = error_of(reply.answer)
-    if error is not None:
-        raise error
-    stranger = NotSensorVisionError(user_protocol.no_answer(reply.answer.status))
-    objects = user_protocol.objects(reply.data)
-    if objects is None:
-        raise stranger
-    try:
-        return [parse(item) for item in objects]
-    # A token that can't be one is a value, too.
-    except (LookupError, TypeError, ValueError, protocol.ValidationError):
-        pass
-    # Raised out here: what was read may hold a token.
-    raise stranger
+        raise_for(management_protocol.command_answer(reply.answer, device_id))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Mapping
 
-from .protocol import Request, ValidationError
+from . import protocol
+from .protocol import Answer, Request, ValidationError
 from .user_protocol import device_segment, quote, request
 
 # How long the server's columns are; a description has no end.
@@ -20,6 +21,8 @@ MAX_CHARS = {
     "unit": 50,
 }
 MAX_DECIMAL_PLACES = 10
+
+_NO_SUCH_DEVICE = "Device not found"
 
 
 def update_request(device_id: str, body: Mapping[str, object]) -> Request:
@@ -37,6 +40,40 @@ def token_request(device_id: str, verb: str) -> Request:
     """Build the request that gives a device a token: `generate` or `rotate`."""
     path = f"/api/v1/devices/{device_segment(device_id)}/token/{verb}"
     return request("POST", path, {})
+
+
+def command_request(device_id: str, command: str, payload: object) -> Request:
+    """Build the request that sends a device a command.
+
+    Raises:
+        ValidationError: the device id can't be one, the command is no text, or the
+            payload is nothing that JSON has.
+    """
+    if not isinstance(command, str) or not command.strip():
+        raise ValidationError(
+            "command", command, "is not a text", "Give a word that the device knows"
+        )
+    path = f"/api/v1/devices/{device_segment(device_id)}/commands"
+    try:
+        return request("POST", path, {"command": command, "payload": payload})
+    except (TypeError, ValueError, RecursionError) as err:
+        raise ValidationError(
+            "payload",
+            payload,
+            "can't be written as JSON",
+            "Give None, numbers, texts, or lists and dicts of them",
+        ) from err
+
+
+def command_answer(answer: Answer, device_id: str) -> Answer:
+    """Return what an answer to a command means.
+
+    The server says with a 500 of its own that there is no such device.
+    """
+    if answer.status != 500 or _NO_SUCH_DEVICE not in answer.message:
+        return answer
+    message = f"{_NO_SUCH_DEVICE}: {device_id}"
+    return Answer(protocol.WRONG_DEVICE, answer.status, message, answer.error_type)
 
 
 def variables_request(device_uuid: str) -> Request:

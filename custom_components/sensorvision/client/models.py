@@ -8,7 +8,6 @@ import re
 from typing import Any, Mapping
 
 from . import protocol
-from .protocol import Answer
 
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)",
@@ -24,48 +23,13 @@ class Sample:
         device_id: the device's public id.
         variables: finite numbers below 1e14 by name.
         timestamp: when they were true, with a zone; None for the server's now.
+        id: by which its result is found, or None for its place in the batch.
     """
 
     device_id: str
     variables: Mapping[str, int | float]
     timestamp: dt.datetime | None = None
-
-
-@dataclass(frozen=True)
-class SampleResult:
-    """What became of one sample.
-
-    Attributes:
-        sample: the sample.
-        kind: the class of answer, on which alone a sender acts, as `Answer.kind`.
-        message: what the server said, or what can be said in its place.
-        status: HTTP status, or 0 if no answer came.
-        suspect: whether a `TRY_LATER` may be the sample's fault after all.
-        retry_after_s: seconds that the server asks to wait, or None.
-    """
-
-    sample: Sample
-    kind: str
-    message: str
-    status: int
-    suspect: bool = False
-    retry_after_s: int | None = None
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether the server has stored it."""
-        return self.kind == protocol.DELIVERED
-
-    @property
-    def answer(self) -> Answer:
-        """The server's answer to this sample, as if it had been sent by itself."""
-        return Answer(
-            self.kind,
-            self.status,
-            self.message,
-            retry_after_s=self.retry_after_s,
-            suspect=self.suspect,
-        )
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +61,30 @@ class Device:
     status: str
     last_seen_at: dt.datetime | None
     last_health_check_at: str | None
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """How a device is, as the server sees it.
+
+    Attributes:
+        device_id: its public id.
+        status: `ONLINE`, `OFFLINE` after an hour without data, or `UNKNOWN`.
+        last_seen_at: time of its latest reading, or None without any.
+        active: whether it is in use; it may send all the same.
+        last_health_check_at: text without a zone, in the server's local time.
+    """
+
+    device_id: str
+    status: str
+    last_seen_at: dt.datetime | None
+    active: bool
+    last_health_check_at: str | None
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the server has heard of it within an hour."""
+        return self.status == "ONLINE"
 
 
 @dataclass(frozen=True)
@@ -218,18 +206,6 @@ def value_of(data: Mapping[str, Any]) -> Value:
         LookupError, TypeError, ValueError: the server's answer is not one.
     """
     return Value(parse_instant(data["timestamp"]), float(data["value"]))
-
-
-def result_of(sample: Sample, answer: Answer) -> SampleResult:
-    """Say of one sample what an answer says."""
-    return SampleResult(
-        sample,
-        answer.kind,
-        answer.message,
-        answer.status,
-        answer.suspect,
-        answer.retry_after_s,
-    )
 
 
 def _text(value: object) -> str:

@@ -20,6 +20,14 @@ class Timeouts:
     read_s: float = 35
     total_s: float = 60
 
+    @classmethod
+    def within(cls, total_s: float) -> Timeouts:
+        """Return limits none of which is longer than a whole exchange may take."""
+        default = cls()
+        return cls(
+            min(default.connect_s, total_s), min(default.read_s, total_s), total_s
+        )
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -36,6 +44,11 @@ class RetryPolicy:
     attempts: int = 3
     first_delay_s: float = 0.5
     max_delay_s: float = 30
+
+    @classmethod
+    def off(cls) -> RetryPolicy:
+        """Return the policy of a client that sends once."""
+        return cls(attempts=1)
 
     def delay_s(self, attempt: int) -> float:
         """Draw the pause after the given attempt, counted from 0."""

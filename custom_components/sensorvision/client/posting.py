@@ -16,10 +16,9 @@ from .exceptions import (
     ValidationError,
     error_of,
 )
-from .http_delivery import HttpDelivery
+from .http_delivery import HttpDelivery, HttpPeer
 
 if TYPE_CHECKING:
-    from .http import AsyncSensorVisionClient
     from .outbox import NewestOutbox
     from .pace import Pace
     from .readings import Batch
@@ -40,7 +39,7 @@ class PostingDelivery(HttpDelivery):
 
     def __init__(
         self,
-        client: AsyncSensorVisionClient,
+        client: HttpPeer,
         outbox: NewestOutbox,
         home_device_id: str,
         *,

@@ -34,7 +34,14 @@ _NUMBERS = (int, float)
 
 
 class SensorVisionError(Exception):
-    """The root of everything this client raises."""
+    """The root of everything this client raises.
+
+    Attributes:
+        code: what happened, as a word that stays the same; unset on a board.
+    """
+
+    # An annotation alone takes no room on a board.
+    code: "str"
 
 
 class ValidationError(SensorVisionError):
@@ -83,7 +90,11 @@ class Answer:
             after a few tries it should be split to find the culprit.
         is_json: whether the body was a JSON object, as the server's own answers are
             and the pages of a proxy in front of it are not.
+        correlation_id: how the server's log names the request; unset on a board, and of
+            what did not come over HTTP.
     """
+
+    correlation_id: "str | None"
 
     def __init__(
         self,

@@ -21,9 +21,11 @@ from .exceptions import (
     SensorVisionError,
     ValidationError,
 )
-from .mqtt import MAX_IN_FLIGHT, telemetry_payload, telemetry_topic
+from .mqtt_session import MAX_IN_FLIGHT
 from .readings import Batch, Entry
 from .samples import samples_of
+from .telemetry import telemetry_payload
+from .topics import telemetry_topic
 from .turns import Turns
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import datetime as dt
 from email.utils import parsedate_to_datetime
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterable, Protocol
 
 import aiohttp
 from yarl import URL
 
+from .deadline import within_deadline
 from .exceptions import (
     CertificateError,
     HostNotFoundError,
@@ -20,6 +21,7 @@ from .exceptions import (
     RequestTimeoutError,
     ValidationError,
 )
+from .version import user_agent
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES = 64 * 1024
 
-_USER_AGENT = "sensorvision"
 _BEARER = "Bearer "
 
 
@@ -50,12 +51,40 @@ class RawAnswer:
     beginning: bytes
 
 
-class Transport:
-    """Exchange requests for answers with one server, and follow no redirect.
+class Transport(Protocol):
+    """Exchange requests for answers with one address, and follow no redirect.
 
     Attributes:
+        base_url: the address.
         clock_offset_s: how far the server's clock was ahead of this machine's when it
             last answered, to a second or two, or None if it has not said.
+    """
+
+    base_url: URL
+    clock_offset_s: float | None
+
+    async def close(self) -> None:
+        """Close the connections that are the transport's own."""
+
+    async def exchange(
+        self, request: Request, *, max_bytes: int = MAX_ANSWER_BYTES
+    ) -> RawAnswer:
+        """Send one request and return what came back, of which `max_bytes` are read.
+
+        Raises:
+            NetworkError: no answer came.
+        """
+
+
+class AsyncTransport:
+    """A `Transport` in an event loop.
+
+    Args:
+        base_url: see `Transport`.
+        session: a session that stays the caller's, or None for one of its own.
+        pool_size: how many connections its own session keeps.
+        ssl: see `AsyncSensorVisionClient`.
+        timeouts: how long to wait.
     """
 
     def __init__(
@@ -63,19 +92,17 @@ class Transport:
         base_url: URL,
         *,
         session: aiohttp.ClientSession | None,
+        pool_size: int,
         ssl: SSLContext | bool,
         timeouts: Timeouts,
     ) -> None:
         self.base_url = base_url
         self.clock_offset_s: float | None = None
         self._session = session
+        self._pool_size = pool_size
         self._owns_session = session is None
         self._ssl = ssl
-        self._timeout = aiohttp.ClientTimeout(
-            total=timeouts.total_s,
-            connect=timeouts.connect_s,
-            sock_read=timeouts.read_s,
-        )
+        self._timeouts = timeouts
 
     async def close(self) -> None:
         """Close the session if it is the transport's own."""
@@ -86,32 +113,27 @@ class Transport:
     async def exchange(
         self, request: Request, *, max_bytes: int = MAX_ANSWER_BYTES
     ) -> RawAnswer:
-        """Send one request and return what came back, of which `max_bytes` are read.
-
-        Raises:
-            NetworkError: no answer came.
-        """
+        """Send one request; see `Transport.exchange`."""
         host = self.base_url.host
+        timeout = aiohttp.ClientTimeout(
+            total=within_deadline(self._timeouts.total_s),
+            connect=self._timeouts.connect_s,
+            sock_read=self._timeouts.read_s,
+        )
         try:
             async with self._open_session().request(
                 request.method,
                 URL(f"{self.base_url}{request.path}", encoded=True),
-                headers={**request.headers, "User-Agent": _USER_AGENT},
+                headers={**request.headers, "User-Agent": user_agent()},
                 data=request.body or None,
                 allow_redirects=False,
                 ssl=self._ssl,
-                timeout=self._timeout,
+                timeout=timeout,
             ) as response:
-                self.clock_offset_s = _offset_s(response.headers.get("Date"))
+                self.clock_offset_s = offset_s(response.headers.get("Date"))
                 read = await _read_bounded(response, max_bytes)
-                is_whole = len(read) <= max_bytes
-                read = _redacted(read, request)
-                headers = {
-                    name.lower(): value for name, value in response.headers.items()
-                }
-                return RawAnswer(
-                    response.status, headers, read if is_whole else b"", read
-                )
+                headers = response.headers.items()
+                return raw_answer(request, response.status, headers, read, max_bytes)
         except aiohttp.ClientResponseError:
             # Its arguments hold the request's headers: it must not become a cause.
             pass
@@ -138,7 +160,9 @@ class Transport:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._pool_size)
+            )
         return self._session
 
 
@@ -165,7 +189,32 @@ def normalize_url(text: str) -> URL:
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
 
 
-def _offset_s(date: str | None) -> float | None:
+def raw_answer(
+    request: Request,
+    status: int,
+    headers: Iterable[tuple[str, str]],
+    read: bytes,
+    max_bytes: int,
+) -> RawAnswer:
+    """Return an answer without the credential, which some servers repeat.
+
+    Args:
+        request: what was answered.
+        status: HTTP status.
+        headers: names and values.
+        read: the body, or more of it than `max_bytes`.
+        max_bytes: how long a whole body may be.
+    """
+    beginning = _redacted(read, request)
+    return RawAnswer(
+        status,
+        {name.lower(): _redacted_text(value, request) for name, value in headers},
+        beginning if len(read) <= max_bytes else b"",
+        beginning,
+    )
+
+
+def offset_s(date: str | None) -> float | None:
     """Return how far a server's clock is ahead, by the date of its answer."""
     try:
         moment = parsedate_to_datetime(date or "")
@@ -178,13 +227,19 @@ def _offset_s(date: str | None) -> float | None:
 
 
 def _redacted(body: bytes, request: Request) -> bytes:
-    """Blacken the credential in an answer: some servers repeat what they were sent."""
+    """Blacken the credential in what was answered."""
     for name in ("X-API-Key", "Authorization"):
         sent = request.headers.get(name, "")
         secret = sent[len(_BEARER) :] if sent.startswith(_BEARER) else sent
         if secret:
             body = body.replace(secret.encode(), b"***")
     return body
+
+
+def _redacted_text(text: str, request: Request) -> str:
+    """Do the same in a header, which may hold any bytes."""
+    body = text.encode("utf-8", "surrogateescape")
+    return _redacted(body, request).decode("utf-8", "surrogateescape")
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 import json
+import re
 from typing import Any, Mapping
 from urllib.parse import quote as _quote
 import uuid
@@ -25,6 +26,9 @@ LOGIN_SPACING_S = 12
 _INCOMPLETE_ITEM = "deviceId and variables are required"
 _NO_SUCH_DEVICE = "Device not found"
 _DEVICE_EXISTS = "already exists"
+
+# What the server makes where it is given none.
+_CORRELATION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -187,12 +191,23 @@ def with_headers(unsigned: Request, headers: Mapping[str, str]) -> Request:
     return Request(unsigned.method, unsigned.path, merged, unsigned.body)
 
 
+def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Classify what came back from the ingest endpoint, and note the request's name.
+
+    Every answer of the server's application carries it (contract 1.10).
+    """
+    answer = protocol.read_answer(status, dict(headers), body)
+    named = headers.get("x-correlation-id", "")
+    answer.correlation_id = named if _CORRELATION_ID.fullmatch(named) else None
+    return answer
+
+
 def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     """Classify what came back from an endpoint for users.
 
     An empty 401 is for its caller to judge, by `key_verdict` or by a new login.
     """
-    answer = protocol.read_answer(status, dict(headers), body)
+    answer = read_answer(status, headers, body)
     try:
         data = json.loads(body)
     # Deep nesting raises the second one.
@@ -200,7 +215,8 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
         data = None
     is_yes = status in (200, 201) and isinstance(data, (dict, list))
     if is_yes or status == 204:
-        return Reply(Answer(protocol.DELIVERED, status, "", is_json=True), data)
+        delivered = Answer(protocol.DELIVERED, status, "", is_json=True)
+        return Reply(_traced(delivered, answer), data)
     return Reply(answer, data)
 
 
@@ -209,22 +225,25 @@ def read_login(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
 
     Nothing that the server says is passed on, for it may repeat the password.
     """
-    answer = read_reply(status, headers, body)
-    tokens = _tokens(answer.data) if answer.answer.kind == protocol.DELIVERED else None
+    reply = read_reply(status, headers, body)
+    tokens = _tokens(reply.data) if reply.answer.kind == protocol.DELIVERED else None
     if tokens is not None:
-        return Reply(answer.answer, tokens)
-    is_json, retry_after_s = answer.answer.is_json, answer.answer.retry_after_s
+        return Reply(reply.answer, tokens)
+    return Reply(_traced(_login_refusal(reply.answer), reply.answer))
+
+
+def _login_refusal(answer: Answer) -> Answer:
+    """Return what an answer to a login means that gave no tokens."""
+    status, is_json = answer.status, answer.is_json
     if status == 401 and is_json:
-        return Reply(Answer(protocol.SIGN_IN, status, LOGIN_REFUSED))
+        return Answer(protocol.SIGN_IN, status, LOGIN_REFUSED)
     # The proxy of the hosted server takes five logins a minute and says 503 to others.
     if status == 429 or (status == 503 and not is_json):
-        wait_s = retry_after_s or LOGIN_SPACING_S
-        return Reply(
-            Answer(protocol.TRY_LATER, status, LOGINS_USED_UP, retry_after_s=wait_s)
-        )
-    kind = protocol.TRY_LATER if status < 300 else answer.answer.kind
+        wait_s = answer.retry_after_s or LOGIN_SPACING_S
+        return Answer(protocol.TRY_LATER, status, LOGINS_USED_UP, retry_after_s=wait_s)
+    kind = protocol.TRY_LATER if status < 300 else answer.kind
     message = "The server did not answer as one does to a login"
-    return Reply(Answer(kind, status, message, "", retry_after_s, is_json=is_json))
+    return Answer(kind, status, message, "", answer.retry_after_s, is_json=is_json)
 
 
 def objects(data: object) -> list[dict[str, Any]] | None:
@@ -248,7 +267,10 @@ def read_bulk(reply: Reply, count: int) -> list[Answer] | None:
         or len(outcomes) != count
     ):
         return None
-    return [_bulk_answer(outcome, reply.answer.status) for outcome in outcomes]
+    status = reply.answer.status
+    return [
+        _traced(_bulk_answer(outcome, status), reply.answer) for outcome in outcomes
+    ]
 
 
 def no_answer(status: int) -> Answer:
@@ -260,13 +282,14 @@ def no_answer(status: int) -> Answer:
 
 def refused_device(answer: Answer) -> Answer:
     """Return the refusal of a device as one that no change of the data mends."""
-    return Answer(
+    refusal = Answer(
         protocol.WRONG_DEVICE,
         answer.status,
         answer.message,
         answer.error_type,
         is_json=answer.is_json,
     )
+    return _traced(refusal, answer)
 
 
 def is_empty_401(answer: Answer) -> bool:
@@ -296,11 +319,13 @@ def key_verdict(answer: Answer, refused_for_s: float, locked_for_s: float) -> An
         locked_for_s: how long it may be a lockout.
     """
     if refused_for_s >= locked_for_s:
-        return Answer(protocol.SIGN_IN, 401, KEY_REFUSED, is_json=False)
+        refusal = Answer(protocol.SIGN_IN, 401, KEY_REFUSED, is_json=False)
+        return _traced(refusal, answer)
     left_s = max(1, round(locked_for_s - refused_for_s))
-    return Answer(
+    locked = Answer(
         protocol.TRY_LATER, 401, KEY_LOCKED, retry_after_s=left_s, is_json=False
     )
+    return _traced(locked, answer)
 
 
 def device_segment(device_id: str) -> str:
@@ -319,6 +344,18 @@ def quote(text: str) -> str:
     Unreserved characters stay as they are: the server refuses them encoded.
     """
     return _quote(text, safe="")
+
+
+def correlation_id_of(answer: Answer) -> str | None:
+    """Return how the server's log names the request, or None if it did not say."""
+    named: str | None = getattr(answer, "correlation_id", None)
+    return named
+
+
+def _traced(answer: Answer, source: Answer) -> Answer:
+    """Return an answer that says which request the one is of that it was made from."""
+    answer.correlation_id = correlation_id_of(source)
+    return answer
 
 
 def _bulk_answer(outcome: Mapping[str, Any], status: int) -> Answer:

@@ -1,0 +1,32 @@
+"""A device's telemetry as it goes over MQTT."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from . import protocol
+from .models import format_instant
+from .user_protocol import bulk_item
+
+if TYPE_CHECKING:
+    from .models import Sample
+
+
+def telemetry_payload(sample: Sample, token: str | None) -> bytes:
+    """Return a device's telemetry as the server reads it (contract 4.3).
+
+    Args:
+        sample: what was true.
+        token: the device's own, or None for a server that asks for none.
+
+    Raises:
+        ValidationError: it can't be sent.
+    """
+    at = sample.timestamp
+    members = bulk_item(
+        sample.device_id, sample.variables, None if at is None else format_instant(at)
+    )
+    if token is not None:
+        members["apiToken"] = protocol.check_token(token)
+    return json.dumps(members, separators=(",", ":"), allow_nan=False).encode()
