@@ -6,6 +6,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from pygments.lexers.special import TextLexer
+
 if TYPE_CHECKING:
     from docutils.nodes import Element, TextElement, reference
     from sphinx.addnodes import pending_xref
@@ -94,6 +96,7 @@ def keep_colon(
 
 def setup(app: Sphinx) -> None:
     """Register the above with Sphinx."""
+    app.add_lexer("csv", TextLexer)
     app.connect("source-read", link_out_of_the_docs)
     app.connect("autodoc-process-docstring", keep_colon, priority=400)
     app.connect("missing-reference", link_to_what_is_public)
