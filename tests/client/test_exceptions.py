@@ -57,6 +57,7 @@ CODES = {
     "RequestTimeoutError": "timeout",
     "SensorVisionError": "error",
     "ServerError": "server",
+    "SubscriptionError": "subscription",
     "TokenExistsError": "token_exists",
     "ValidationError": "validation",
 }
