@@ -13,7 +13,7 @@ from rich.table import Table
 
 from .client_relay import Relay
 
-_WIDTH = 140
+_WIDTH = 152
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class Report:
         for column in (
             "s",
             "stored s",
-            "readings/s",
+            "per s",
             "x",
             "CPU s",
             "x",
