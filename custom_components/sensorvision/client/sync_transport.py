@@ -29,7 +29,13 @@ from .exceptions import (
     RequestTimeoutError,
     ValidationError,
 )
-from .transport import MAX_ANSWER_BYTES, RawAnswer, offset_s, raw_answer
+from .transport import (
+    MAX_ANSWER_BYTES,
+    RawAnswer,
+    check_pool_size,
+    offset_s,
+    raw_answer,
+)
 from .version import user_agent
 
 if TYPE_CHECKING:
@@ -54,6 +60,9 @@ class SyncTransport:
         pool_size: how many connections its own session keeps.
         verify: see `SensorVisionClient`.
         timeouts: how long to wait. A total is looked at between the pieces of an answer.
+
+    Raises:
+        ValidationError: `pool_size` or `verify` can't be used.
     """
 
     def __init__(
@@ -68,8 +77,20 @@ class SyncTransport:
         self.base_url = base_url
         self.clock_offset_s: float | None = None
         self._owns_session = session is None
-        self._verify = verify if isinstance(verify, (bool, str)) else True
-        self._session = session or _open_session(pool_size, _trust(verify))
+        self._session = session or _open_session(
+            check_pool_size(pool_size), _trust(verify)
+        )
+        if not isinstance(verify, ssl.SSLContext):
+            self._verify = verify
+        elif session is None:
+            self._verify = True
+        else:
+            raise ValidationError(
+                "verify",
+                "a context",
+                "can't be given to a session of your own",
+                "Give the path of a file, or mount an adapter that has the context",
+            )
         self._timeouts = timeouts
 
     async def close(self) -> None:
