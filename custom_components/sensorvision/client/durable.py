@@ -12,11 +12,12 @@ import uuid
 
 from . import protocol
 from .bulk import BulkDelivery
+from .bulk_posts import no_times
 from .capabilities import Capabilities
 from .credentials import DEVICE_TOKEN
 from .delivery import Delivery
 from .durable_status import DurableStatus
-from .exceptions import CapabilityError, SensorVisionError
+from .exceptions import SensorVisionError
 from .http_delivery import HttpPeer
 from .limits import Limits
 from .models import format_instant
@@ -150,10 +151,7 @@ class DurableSender:
             format_instant(timestamp)
             at = timestamp.timestamp()
             if self._client.credential == DEVICE_TOKEN:
-                raise CapabilityError(
-                    "A device token sends only what is true now",
-                    "Leave the timestamp out, or use a user key, or an account",
-                )
+                raise no_times()
         async with self._exchanging:
             outbox = self._opened()
             outbox.append(
