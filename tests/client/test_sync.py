@@ -420,6 +420,17 @@ async def test_host_that_can_have_no_address_is_not_found(
             await client.send_data("dev-a", NUMBERS)
 
 
+@pytest.mark.parametrize("host", [".invalid", "*.invalid"])
+def test_host_that_the_library_refuses_is_not_found(host: str) -> None:
+    """Its error holds the request, and is not the cause."""
+    with (
+        SensorVisionClient(f"http://{host}", api_key=TOKEN, retry=ONCE) as client,
+        pytest.raises(HostNotFoundError) as caught,
+    ):
+        client.send_data("dev-a", NUMBERS)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
 def test_host_that_has_no_address_is_not_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

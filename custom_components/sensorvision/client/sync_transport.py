@@ -47,6 +47,13 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 16 * 1024
 _SHORTEST_S = 0.001
 
+_NO_HOST = (
+    NameResolutionError,
+    LocationValueError,
+    requests.exceptions.InvalidURL,
+    UnicodeError,
+)
+
 
 class SyncTransport:
     """A `Transport` whose exchange blocks until the answer is there.
@@ -108,7 +115,8 @@ class SyncTransport:
         except (requests.RequestException, HTTPError, OSError, UnicodeError) as err:
             cause = _root_of(err)
         # Raised out here: what `requests` raises holds the request with its credential.
-        raise _error_of(cause, self.base_url.host) from cause
+        error = _error_of(cause, self.base_url.host)
+        raise error from None if isinstance(cause, requests.RequestException) else cause
 
     def _exchange(self, request: Request, max_bytes: int, ends_at: float) -> RawAnswer:
         prepared = requests.Request(
@@ -224,7 +232,7 @@ def _error_of(cause: BaseException, host: str | None) -> NetworkError:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return CertificateError(f"The certificate of {host} is not trusted")
     # Some names can't even be asked for.
-    if isinstance(cause, (NameResolutionError, LocationValueError, UnicodeError)):
+    if isinstance(cause, _NO_HOST):
         return HostNotFoundError(f"There is no host named {host}")
     if isinstance(cause, NewConnectionError):
         return NetworkError(f"The connection to {host} failed")
