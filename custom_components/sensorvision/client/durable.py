@@ -115,13 +115,18 @@ class DurableSender:
 
     async def close(self) -> None:
         """End the sending, and write down what waits."""
-        if self._running is not None:
-            self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
-        outbox, self._outbox, self._running = self._outbox, None, None
-        if outbox is not None:
+        running, self._running = self._running, None
+        if running is None:
+            return
+        running.cancel()
+        try:
+            await asyncio.wait([running])
+        finally:
+            outbox, self._outbox = self._opened(), None
             await outbox.close()
+        if not running.cancelled():
+            # An error that nobody has thought of must be seen.
+            running.result()
 
     async def put(
         self,
