@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import difflib
-from importlib import import_module
-from importlib.machinery import ModuleSpec
-from importlib.util import module_from_spec
 import json
 from pathlib import Path
 import re
-import sys
-from types import ModuleType
 from typing import Any
 
 from .errors import Exit, ProvisionError
-from .manifest import device_files
+from .rules import device_module
 
 TOKEN_VARIABLE = "SENSORVISION_TOKEN"  # noqa: S105
 PASSWORD_VARIABLE = "SENSORVISION_WIFI_PASSWORD"  # noqa: S105
@@ -28,7 +23,6 @@ SECRETS = {
 }
 """The settings that never stand on a command line, and the variables that hold them."""
 
-_DEVICE_PACKAGE = "sensorvision_device"
 _ROM_DIGITS = 16
 
 
@@ -187,20 +181,3 @@ def _with_suggestion(problem: str) -> str:
     )
     near = unknown and difflib.get_close_matches(unknown[2], unknown[3].split(", "), 1)
     return f"{unknown[1]} Did you mean {near[0]}?" if unknown and near else problem
-
-
-def device_module(name: str) -> ModuleType:
-    """Import a module of the board's package, which here is spread over two directories."""
-    if _DEVICE_PACKAGE not in sys.modules:
-        spec = ModuleSpec(_DEVICE_PACKAGE, None, is_package=True)
-        files = device_files()
-        spec.submodule_search_locations = [
-            str(files["sensorvision/settings.py"].parent),
-            str(files["sensorvision/protocol.py"].parent),
-        ]
-        sys.modules[_DEVICE_PACKAGE] = module_from_spec(spec)
-        # Of the firmware, some of them import this one.
-        firmware = ModuleType("micropython")
-        firmware.const = lambda value: value  # type: ignore[attr-defined]
-        sys.modules.setdefault(firmware.__name__, firmware)
-    return import_module(f"{_DEVICE_PACKAGE}.{name}")

@@ -8,7 +8,8 @@ import pytest
 from micropython import ROOT
 from micropython.provision.cli import board
 from micropython.provision.errors import Exit
-from micropython.provision.settings import device_module, parse_sensor
+from micropython.provision.rules import device_module
+from micropython.provision.settings import parse_sensor
 
 DOCS = ROOT / "docs"
 PAGES = [DOCS / "board.md", *sorted((DOCS / "board").glob("*.md"))]

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from micropython.provision.settings import device_module, parse_sensor
+from micropython.provision.rules import device_module
+from micropython.provision.settings import parse_sensor
 from micropython.simulator.world import ds18b20
 
 from .conftest import Run

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from micropython.provision.settings import device_module
+from micropython.provision.rules import device_module
 
 from .conftest import TOKEN, run_program
 

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from micropython import ROOT
-from micropython.provision.settings import device_module
+from micropython.provision.rules import device_module
 from micropython.wiring.__main__ import DIRECTORY, pictures
 from micropython.wiring.boards import BOARDS
 from micropython.wiring.picture import legend

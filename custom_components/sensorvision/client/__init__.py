@@ -11,6 +11,8 @@ from .capabilities import Capabilities, Probe, ServerInfo
 from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
 from .diagnosis import Finding, diagnose
+from .durable import DurableSender
+from .durable_status import DurableStatus
 from .exceptions import (
     AnswerError,
     AuthenticationError,
@@ -42,6 +44,7 @@ from .exceptions import (
 )
 from .health import Health
 from .http import AsyncSensorVisionClient
+from .limits import Limits
 from .metrics import RequestMetrics
 from .models import Device, DeviceStatus, Sample, Value, Variable
 from .mqtt_messages import (
@@ -54,12 +57,19 @@ from .mqtt_messages import (
 )
 from .mqtt_statistics import MqttStatistics, TopicInfo, Traffic
 from .mqtt_status import MqttStatus
-from .pace import RetryPolicy, Timeouts
+from .pace import Pace, RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
 from .results import BatchResult, SampleResult
 from .secret import Secret
 from .structured_logging import JsonFormatter
 from .version import BuildInfo, __version__, build_info
+
+if TYPE_CHECKING:
+    # Not in __all__: with a star nobody asks for what an extra is for.
+    from .broker_health import BrokerHealth as BrokerHealth
+    from .mqtt_client import MQTTClient as MQTTClient
+    from .sync import SensorVisionClient as SensorVisionClient
+    from .sync_durable import SyncDurableSender as SyncDurableSender
 
 __all__ = [
     "ACCOUNT",
@@ -85,11 +95,14 @@ __all__ = [
     "DeviceError",
     "DeviceExistsError",
     "DeviceStatus",
+    "DurableSender",
+    "DurableStatus",
     "Finding",
     "Health",
     "HostNotFoundError",
     "JsonFormatter",
     "KeyLockedError",
+    "Limits",
     "LoginError",
     "LoginLimitError",
     "Message",
@@ -99,6 +112,7 @@ __all__ = [
     "NotHttpError",
     "NotSensorVisionError",
     "Outgoing",
+    "Pace",
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
@@ -132,15 +146,12 @@ __all__ = [
     "load_config",
 ]
 
-if TYPE_CHECKING:
-    from .broker_health import BrokerHealth as BrokerHealth
-    from .mqtt_client import MQTTClient as MQTTClient
-
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.
 _OF_EXTRAS = {
     "BrokerHealth": ("broker_health", "mqtt"),
     "MQTTClient": ("mqtt_client", "mqtt"),
     "SensorVisionClient": ("sync", "sync"),
+    "SyncDurableSender": ("sync_durable", "sync"),
 }
 
 if not TYPE_CHECKING:  # else every misspelt name would have a type

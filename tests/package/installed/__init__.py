@@ -1,0 +1,1 @@
+"""What the package does where it is installed; never run by the repository's own Python."""
