@@ -182,6 +182,17 @@ async def test_commands_go_on_after_a_lost_session(
     assert (await first).command == "on"
 
 
+async def test_waiting_for_commands_can_be_given_up_and_taken_up(
+    client: MQTTClient,
+) -> None:
+    own, _ = command_topics("indcloud", "dev-a")
+    commands = client.commands("dev-a")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(commands), 0.2)
+    await client.publish(own, {"command": "on"})
+    assert (await anext(commands)).command == "on"
+
+
 async def test_commands_without_a_session_are_an_error() -> None:
     client = MQTTClient("127.0.0.1", free_port())
     with pytest.raises(NetworkError):

@@ -7,6 +7,7 @@ from pathlib import Path
 import signal
 import ssl
 import sys
+from typing import Any
 
 import pytest
 import trustme
@@ -249,7 +250,7 @@ async def test_certificate_is_verified(tmp_path: Path) -> None:
             assert (await anext(client.messages())).payload == bytes(300_000)
         with pytest.raises(CertificateError):
             await MQTTClient("127.0.0.1", broker.port, tls=True).connect()
-        given = {
+        given: dict[str, Any] = {
             "mqtt_host": "127.0.0.1",
             "mqtt_port": broker.port,
             "mqtt_tls": True,
