@@ -52,6 +52,7 @@ from .version import BuildInfo, __version__, build_info
 
 if TYPE_CHECKING:
     # Not in __all__: with a star nobody asks for what an extra is for.
+    from .mqtt_client import MQTTClient as MQTTClient
     from .sync import SensorVisionClient as SensorVisionClient
 
 __all__ = [
