@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from . import board, choose
+from . import board, choose, client
 
 # Each describes its command line and runs.
-_BENCHES = {"board": board, "choose": choose}
+_BENCHES = {"board": board, "choose": choose, "client": client}
 
 
 def main() -> int:

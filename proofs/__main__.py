@@ -7,6 +7,7 @@ import sys
 from types import ModuleType
 
 from . import (
+    answers,
     board_cuts,
     board_flash,
     board_life,
@@ -23,6 +24,7 @@ from . import (
 
 # Each describes its command line by `add_arguments`, and `run` returns a verdict.
 _PROOFS: dict[str, ModuleType] = {
+    "answers": answers,
     "board-cuts": board_cuts,
     "board-flash": board_flash,
     "board-life": board_life,

@@ -16,6 +16,8 @@ import time
 
 from custom_components.sensorvision.client import (
     AsyncSensorVisionClient,
+    CircuitBreaker,
+    RateLimit,
     RetryPolicy,
     Timeouts,
 )
@@ -118,16 +120,16 @@ class ServerSubject(Subject):
         return Way(complete, bulk, client.close)
 
     def _client(self) -> AsyncSensorVisionClient:
-        if self.token:
-            return AsyncSensorVisionClient(
-                self.url, api_key=self.token, timeouts=_TIMEOUTS, clock=_fast_clock
-            )
         return AsyncSensorVisionClient(
             self.url,
-            username=self.username,
-            password=self.password,
+            api_key=self.token,
+            username=None if self.token else self.username,
+            password=None if self.token else self.password,
             timeouts=_TIMEOUTS,
             clock=_fast_clock,
+            # As the integration makes it: the delivery has a pace of its own.
+            rate_limit=RateLimit.off(),
+            breaker=CircuitBreaker.off(),
         )
 
 

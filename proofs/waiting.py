@@ -19,7 +19,11 @@ import time
 import aiohttp
 
 from benchmarks.meter import Meter
-from custom_components.sensorvision.client import AsyncSensorVisionClient
+from custom_components.sensorvision.client import (
+    AsyncSensorVisionClient,
+    CircuitBreaker,
+    RateLimit,
+)
 from custom_components.sensorvision.client.bulk import BulkDelivery
 from custom_components.sensorvision.client.outbox import CompleteOutbox
 from custom_components.sensorvision.client.pace import Pace, RetryPolicy
@@ -96,6 +100,8 @@ async def _deliver(order: Order, meter: Meter) -> None:
             username=order.username,
             password=order.password,
             session=session,
+            rate_limit=RateLimit.off(),
+            breaker=CircuitBreaker.off(),
         )
         drained, begun_at = asyncio.Event(), array("d")
 

@@ -104,6 +104,12 @@ def test_one_module_of_the_client_knows_the_library_for_mqtt() -> None:
     assert users == {"mqtt_session.py"}
 
 
+def test_two_modules_of_the_client_know_the_library_that_blocks() -> None:
+    """Who has an event loop needs not have it."""
+    users = {path.name for path in files(CLIENT) if "requests" in set(imported(path))}
+    assert users == {"sync.py", "sync_transport.py"}
+
+
 @pytest.mark.parametrize("pure", ["mapping", "mends", "names"])
 def test_translation_is_pure(pure: str) -> None:
     """They see states, names and facts, never the running integration."""

@@ -15,6 +15,8 @@ import pytest
 
 from custom_components.sensorvision.client import (
     AsyncSensorVisionClient,
+    CircuitBreaker,
+    RateLimit,
     Timeouts,
     bulk,
 )
@@ -49,6 +51,8 @@ class House:
             username=None if token else "alice",
             password=None if token else ALICE_PASSWORD,
             timeouts=Timeouts(total_s=2),
+            rate_limit=RateLimit.off(),
+            breaker=CircuitBreaker.off(),
         )
         self.replayed: list[frozenset[str]] = []
         self.delivery = BulkDelivery(

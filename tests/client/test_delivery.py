@@ -12,6 +12,8 @@ import pytest
 
 from custom_components.sensorvision.client import (
     AsyncSensorVisionClient,
+    CircuitBreaker,
+    RateLimit,
     RetryPolicy,
     ServerAge,
     Timeouts,
@@ -63,7 +65,11 @@ class House:
         self.problems: list[str | None] = []
         self.accepted = 0
         self.client = AsyncSensorVisionClient(
-            url, api_key=TOKEN, timeouts=Timeouts(total_s=2)
+            url,
+            api_key=TOKEN,
+            timeouts=Timeouts(total_s=2),
+            rate_limit=RateLimit.off(),
+            breaker=CircuitBreaker.off(),
         )
         self.delivery = PostingDelivery(
             self.client, self.outbox, home, on_change=self.changed, pace=pace

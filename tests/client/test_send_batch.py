@@ -148,6 +148,7 @@ async def test_posts_of_a_device_go_one_by_one_and_of_several_at_once(
         )
     assert result.is_complete
     assert set(most.values()) == {1}
+    assert len(most) == 4
 
 
 async def test_items_may_be_mappings_with_ids_and_times(
@@ -385,6 +386,28 @@ async def test_server_that_is_away_is_not_asked_for_each_sample(
     assert len(sandbox.requests) == before + 1
 
 
+async def test_devices_on_which_the_server_fails_at_once_stop_the_batch_once(
+    client_class: ClientClass,
+) -> None:
+    answering = asyncio.Barrier(2)
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.Response(status=401)
+        await answering.wait()
+        return web.Response(status=503)
+
+    async with (
+        served(answer) as url,
+        client_class(url, api_key=TOKEN, **OFTEN) as client,
+    ):
+        result = await client.send_batch(
+            [Sample(f"d{n % 2}", {"a": n}) for n in range(10)], max_concurrency=2
+        )
+    assert _counts(result) == (0, 2, 8)
+    assert {each.status for each in result} == {503}
+
+
 async def test_refused_credential_is_not_tried_for_each_sample(
     client_class: ClientClass,
     sandbox: Sandbox,
@@ -427,6 +450,22 @@ async def test_what_is_not_answered_in_time_is_told_from_what_was_not_sent(
     assert [each.may_have_arrived for each in result] == [False, True, False, False]
     assert isinstance(result[2].error, NetworkError)
     assert len(server.requests) == 3
+
+
+async def test_sample_whose_turn_comes_too_late_is_not_sent(
+    client_class: ClientClass, sandbox: Sandbox
+) -> None:
+    """It is known at once that the pace leaves no time for it."""
+    pace = RateLimit(per_second=0.001, burst=2)
+    async with client_class(
+        sandbox.url, api_key=TOKEN, rate_limit=pace, retry=ONCE
+    ) as client:
+        result = await client.send_batch(
+            [Sample("dev-a", {"a": n}) for n in range(3)], timeout=60
+        )
+    assert _counts(result) == (1, 0, 2)
+    assert result[1].kind == protocol.TRY_LATER
+    assert len(sandbox.requests) == 2
 
 
 async def test_time_that_is_over_before_the_credential_is_known_sends_nothing(

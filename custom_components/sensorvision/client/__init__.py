@@ -6,10 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .age import ServerAge
+from .broker import Broker
 from .capabilities import Capabilities, Probe, ServerInfo
 from .config import Config, load_config
 from .credentials import ACCOUNT, DEVICE_TOKEN, USER_KEY
 from .diagnosis import Finding, diagnose
+from .durable import DurableSender
+from .durable_status import DurableStatus
 from .exceptions import (
     AnswerError,
     AuthenticationError,
@@ -41,9 +44,20 @@ from .exceptions import (
 )
 from .health import Health
 from .http import AsyncSensorVisionClient
+from .limits import Limits
 from .metrics import RequestMetrics
 from .models import Device, DeviceStatus, Sample, Value, Variable
-from .pace import RetryPolicy, Timeouts
+from .mqtt_messages import (
+    Command,
+    Message,
+    Outgoing,
+    PublishBatch,
+    PublishResult,
+    Will,
+)
+from .mqtt_statistics import MqttStatistics, TopicInfo, Traffic
+from .mqtt_status import MqttStatus
+from .pace import Pace, RetryPolicy, Timeouts
 from .policies import CircuitBreaker, RateLimit
 from .results import BatchResult, SampleResult
 from .secret import Secret
@@ -52,8 +66,10 @@ from .version import BuildInfo, __version__, build_info
 
 if TYPE_CHECKING:
     # Not in __all__: with a star nobody asks for what an extra is for.
+    from .broker_health import BrokerHealth as BrokerHealth
     from .mqtt_client import MQTTClient as MQTTClient
     from .sync import SensorVisionClient as SensorVisionClient
+    from .sync_durable import SyncDurableSender as SyncDurableSender
 
 __all__ = [
     "ACCOUNT",
@@ -63,6 +79,7 @@ __all__ = [
     "AsyncSensorVisionClient",
     "AuthenticationError",
     "BatchResult",
+    "Broker",
     "BrokerLoginError",
     "BuildInfo",
     "Capabilities",
@@ -71,25 +88,36 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpenError",
     "ClientCertificateError",
+    "Command",
     "Config",
     "ConfigError",
     "Device",
     "DeviceError",
     "DeviceExistsError",
     "DeviceStatus",
+    "DurableSender",
+    "DurableStatus",
     "Finding",
     "Health",
     "HostNotFoundError",
     "JsonFormatter",
     "KeyLockedError",
+    "Limits",
     "LoginError",
     "LoginLimitError",
+    "Message",
+    "MqttStatistics",
+    "MqttStatus",
     "NetworkError",
     "NotHttpError",
     "NotSensorVisionError",
+    "Outgoing",
+    "Pace",
     "PayloadError",
     "PermissionDeniedError",
     "Probe",
+    "PublishBatch",
+    "PublishResult",
     "RateLimit",
     "RateLimitError",
     "RedirectError",
@@ -106,9 +134,12 @@ __all__ = [
     "SubscriptionError",
     "Timeouts",
     "TokenExistsError",
+    "TopicInfo",
+    "Traffic",
     "ValidationError",
     "Value",
     "Variable",
+    "Will",
     "__version__",
     "build_info",
     "diagnose",
@@ -117,8 +148,10 @@ __all__ = [
 
 # What needs a library of an extra is loaded when it is asked for: its module and the extra.
 _OF_EXTRAS = {
+    "BrokerHealth": ("broker_health", "mqtt"),
     "MQTTClient": ("mqtt_client", "mqtt"),
     "SensorVisionClient": ("sync", "sync"),
+    "SyncDurableSender": ("sync_durable", "sync"),
 }
 
 if not TYPE_CHECKING:  # else every misspelt name would have a type

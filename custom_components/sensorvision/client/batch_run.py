@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Sequence
 
 from . import protocol
 from .deadline import remaining_s
-from .exceptions import NetworkError, SensorVisionError, error_of
+from .exceptions import RequestTimeoutError, SensorVisionError, error_of
 from .protocol import Answer
 from .results import BatchResult, SampleResult, failure_of, result_of
 
@@ -105,7 +105,8 @@ class BatchRun:
 
 def _is_never_sent(error: SensorVisionError) -> bool:
     """Tell whether the batch's time was over before the sample was on its way."""
-    left_s = remaining_s()
-    is_over = left_s is not None and left_s <= 0
-    is_on_its_way = not isinstance(error, NetworkError) or error.may_have_arrived
-    return is_over and not is_on_its_way
+    return (
+        remaining_s() is not None
+        and isinstance(error, RequestTimeoutError)
+        and not error.may_have_arrived
+    )

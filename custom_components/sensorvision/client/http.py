@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 from .capabilities import Probe
 from .configured import arguments_of
 from .core import Client
+from .durable import DurableSender
 from .link import Link
 from .pace import RetryPolicy, Timeouts
 from .runtime import AsyncRuntime
 from .transport import AsyncTransport, normalize_url
 
 if TYPE_CHECKING:
+    from os import PathLike
     from ssl import SSLContext
     from types import TracebackType
 
     import aiohttp
 
     from .config import Config
+    from .limits import Limits
     from .metrics import RequestMetrics
+    from .pace import Pace
     from .policies import CircuitBreaker, RateLimit
 
 __all__ = ["AsyncSensorVisionClient", "Probe", "normalize_url"]
@@ -112,6 +116,24 @@ class AsyncSensorVisionClient(Client):
             clock=clock,
             details_of_new=details_of_new,
         )
+
+    def durable(
+        self,
+        path: str | PathLike[str],
+        *,
+        limits: Limits | None = None,
+        pace: Pace | None = None,
+    ) -> DurableSender:
+        """Return what sends by way of a file, to be used with `async with`.
+
+        Its readings survive an outage, a crash and a power cut; see `DurableSender`.
+
+        Args:
+            path: the file, which is made if there is none.
+            limits: how much it may hold, and how soon a reading is written down.
+            pace: how fast to send.
+        """
+        return DurableSender(self, path, limits=limits, pace=pace)
 
     @classmethod
     def from_config(cls, config: Config, **overrides: Any) -> AsyncSensorVisionClient:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from typing import (
     TYPE_CHECKING,
@@ -28,15 +29,14 @@ from .mqtt_subscriptions import Subscriptions
 from .pace import RetryPolicy, Timeouts
 from .protocol import check_token
 from .topics import TOPIC_PREFIXES, check_filter
-from .trust import tls_context
 
 if TYPE_CHECKING:
-    import ssl
-
+    from .config import Config
     from .mqtt_inbox import Messages
     from .mqtt_messages import Item, Message, PublishBatch, Will
     from .mqtt_session import Session
     from .mqtt_status import MqttStatus
+    from .secret import Secret
 
 _PORT, _TLS_PORT = 1883, 8883
 
@@ -97,7 +97,7 @@ class MQTTClient(DeviceTopics, BrokerLooks):
         on_status: Callable[[MqttStatus], None] | None = None,
     ) -> None:
         if host is not None:
-            context = tls_context() if tls is True else tls or None
+            context = ssl.create_default_context() if tls is True else tls or None
             own = Broker(
                 host,
                 client_id or f"sensorvision-{uuid.uuid4().hex[:10]}",
@@ -128,6 +128,32 @@ class MQTTClient(DeviceTopics, BrokerLooks):
             on_status=on_status,
             on_ended=self._inbox.end,
         )
+
+    @classmethod
+    def from_config(cls, config: Config, **overrides: Any) -> MQTTClient:  # noqa: ANN401
+        """Return a client for settings; a file of authorities is read here.
+
+        Args:
+            config: the settings, such as `load_config` finds.
+            **overrides: what the constructor takes, in place of them.
+
+        Raises:
+            ConfigError: the broker's host is missing, or no authority is in the file.
+            ValidationError: as the constructor.
+        """
+        arguments: dict[str, Any] = {
+            "port": config.mqtt_port,
+            "username": config.mqtt_username,
+            "password": _revealed(config.mqtt_password),
+            "tls": config.ssl_context() if config.mqtt_tls else False,
+            "topic_prefix": config.mqtt_prefix or TOPIC_PREFIXES[0],
+            "api_key": _revealed(config.api_key),
+        }
+        if not {"host", "brokers"} & overrides.keys():
+            arguments["host"] = config.require("mqtt_host")
+        if config.timeout_s is not None:
+            arguments["timeouts"] = Timeouts.within(config.timeout_s)
+        return cls(**{**arguments, **overrides})
 
     def __repr__(self) -> str:
         """Show where to, and nothing secret."""
@@ -318,6 +344,10 @@ class MQTTClient(DeviceTopics, BrokerLooks):
     def _arrived(self, message: Message) -> None:
         self._counter.count_received(message)
         self._inbox.put(message)
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
 
 
 def _check_brokers(brokers: Sequence[Broker]) -> tuple[Broker, ...]:

@@ -19,10 +19,12 @@ from .core import Client
 from .link import Link
 from .pace import RetryPolicy, Timeouts
 from .runtime import SyncRuntime, run
+from .sync_durable import SyncDurableSender
 from .sync_transport import SyncTransport
 from .transport import normalize_url
 
 if TYPE_CHECKING:
+    from os import PathLike
     from ssl import SSLContext
     from types import TracebackType
 
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
 
     from .config import Config
+    from .limits import Limits
     from .metrics import RequestMetrics
+    from .pace import Pace
     from .policies import CircuitBreaker, RateLimit
 
     P = ParamSpec("P")
@@ -187,6 +191,24 @@ class SensorVisionClient:
     def clock_offset_s(self) -> float | None:
         """See `AsyncSensorVisionClient.clock_offset_s`."""
         return self._client.clock_offset_s
+
+    def durable(
+        self,
+        path: str | PathLike[str],
+        *,
+        limits: Limits | None = None,
+        pace: Pace | None = None,
+    ) -> SyncDurableSender:
+        """Return what sends by way of a file, to be used with `with`.
+
+        Its readings survive an outage, a crash and a power cut; see `SyncDurableSender`.
+
+        Args:
+            path: the file, which is made if there is none.
+            limits: how much it may hold, and how soon a reading is written down.
+            pace: how fast to send.
+        """
+        return SyncDurableSender(self, path, limits=limits, pace=pace)
 
     def forget_devices(self) -> None:
         """See `AsyncSensorVisionClient.forget_devices`."""

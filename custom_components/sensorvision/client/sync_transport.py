@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .pace import Timeouts
     from .protocol import Request
 
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 16 * 1024
 _SHORTEST_S = 0.001
 
 

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass
 import datetime as dt
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 import time
-from typing import TYPE_CHECKING, Iterable, Protocol
+from typing import TYPE_CHECKING, Iterable, Iterator, Protocol
 
 import aiohttp
 from yarl import URL
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 64 * 1024
 
 _BEARER = "Bearer "
+_REDACTED = "***"
 
 
 @dataclass(frozen=True)
@@ -205,41 +207,41 @@ def raw_answer(
         read: the body, or more of it than `max_bytes`.
         max_bytes: how long a whole body may be.
     """
-    beginning = _redacted(read, request)
-    return RawAnswer(
-        status,
-        {name.lower(): _redacted_text(value, request) for name, value in headers},
-        beginning if len(read) <= max_bytes else b"",
-        beginning,
-    )
+    is_whole = len(read) <= max_bytes
+    given = {name.lower(): value for name, value in headers}
+    for secret in _secrets_of(request):
+        read = read.replace(secret.encode(), _REDACTED.encode())
+        given = {
+            name: value.replace(secret, _REDACTED) for name, value in given.items()
+        }
+    return RawAnswer(status, given, read if is_whole else b"", read)
 
 
 def offset_s(date: str | None) -> float | None:
     """Return how far a server's clock is ahead, by the date of its answer."""
+    moment_s = _seconds_of(date or "")
+    return None if moment_s is None else moment_s - time.time()
+
+
+# Of many answers in a second all tell the same date.
+@lru_cache(maxsize=16)
+def _seconds_of(date: str) -> float | None:
+    """Return the seconds from 1970 (UTC) to a date of HTTP, or None of what is none."""
     try:
-        moment = parsedate_to_datetime(date or "")
+        moment = parsedate_to_datetime(date)
     # Before Python 3.10 the first is raised of what is no date.
     except (TypeError, ValueError):
         return None
-    return moment.replace(tzinfo=moment.tzinfo or dt.timezone.utc).timestamp() - (
-        time.time()
-    )
+    return moment.replace(tzinfo=moment.tzinfo or dt.timezone.utc).timestamp()
 
 
-def _redacted(body: bytes, request: Request) -> bytes:
-    """Blacken the credential in what was answered."""
+def _secrets_of(request: Request) -> Iterator[str]:
+    """Yield the credentials that a request holds."""
     for name in ("X-API-Key", "Authorization"):
         sent = request.headers.get(name, "")
         secret = sent[len(_BEARER) :] if sent.startswith(_BEARER) else sent
         if secret:
-            body = body.replace(secret.encode(), b"***")
-    return body
-
-
-def _redacted_text(text: str, request: Request) -> str:
-    """Do the same in a header, which may hold any bytes."""
-    body = text.encode("utf-8", "surrogateescape")
-    return _redacted(body, request).decode("utf-8", "surrogateescape")
+            yield secret
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

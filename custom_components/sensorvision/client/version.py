@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 import platform
 
 __version__ = "0.1.0"
@@ -41,6 +42,7 @@ def build_info() -> BuildInfo:
     )
 
 
+@lru_cache(maxsize=1)
 def user_agent() -> str:
     """Return what requests say of their sender, as of RFC 9110, section 10.1.5."""
     info = build_info()

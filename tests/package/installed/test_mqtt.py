@@ -17,8 +17,11 @@ DEADLINE_S = 20
 def test_message_comes_back_from_the_broker(servers: Servers) -> None:
     topic = f"tests/{os.getpid()}/greeting"
 
+    # Made before there is a loop: before Python 3.10, a lock belongs to the one it is made in.
+    client = MQTTClient("127.0.0.1", servers.broker_port)
+
     async def run() -> bytes:
-        async with MQTTClient("127.0.0.1", servers.broker_port) as client:
+        async with client:
             arrived = client.messages()
             await client.subscribe(topic, qos=2)
             await client.publish(topic, {"say": "hello"}, qos=2)
