@@ -8,10 +8,9 @@ import os
 import sys
 from typing import Any
 
-import click
-
 from . import settings as rules
 from .errors import Exit, ProvisionError
+from .telling import ask
 
 
 @dataclass(frozen=True)
@@ -69,21 +68,21 @@ def ask_secret(what: str, variable: str) -> str:
             Exit.SETTINGS,
             f"Settings: {what} is missing. Put it into the environment as {variable}",
         )
-    return str(click.prompt(f"{what} (not shown)", hide_input=True))
+    return ask(f"{what} (not shown)", hide_input=True)
 
 
 def _ask(chosen: dict[str, Any], given: Given) -> None:
     """Ask the person at the terminal for what a first flash needs."""
     is_new = not chosen.get("sensors")
     if not chosen.get("url"):
-        chosen["url"] = click.prompt("The server's URL")
+        chosen["url"] = ask("The server's URL")
     if not chosen.get("device_id"):
-        chosen["device_id"] = click.prompt("The device's id on the server")
+        chosen["device_id"] = ask("The device's id on the server")
     if is_new:
-        text = click.prompt("Sensor with its pins, such as bme280:sda=21,scl=22")
+        text = ask("Sensor with its pins, such as bme280:sda=21,scl=22")
         chosen["sensors"] = [rules.parse_sensor(text)]
     if is_new and not chosen.get("wifi"):
-        name = click.prompt(
+        name = ask(
             "Name of the Wi-Fi network, nothing for a cable",
             default="",
             show_default=False,
@@ -93,7 +92,7 @@ def _ask(chosen: dict[str, Any], given: Given) -> None:
     network = chosen.get("wifi")
     is_asked_for = given.wifi.get("ssid") or is_new
     if is_asked_for and isinstance(network, dict) and "password" not in network:
-        network["password"] = click.prompt(
+        network["password"] = ask(
             f"Password of {network['ssid']} (not shown)",
             hide_input=True,
             default="",

@@ -27,6 +27,7 @@ from . import (
 from .asking import Given
 from .errors import Exit, ProvisionError
 from .mpremote import Board
+from .telling import json_option, tell, tell_error, warn
 
 _PATH = click.Path(path_type=Path)
 
@@ -143,11 +144,11 @@ def _ends_by_code(command: Callable[..., Exit | None]) -> Callable[..., None]:
         try:
             code = command(*arguments, **options)
         except ProvisionError as err:
-            click.echo(f"{err}.", err=True)
+            tell_error(err.code.name.lower(), str(err))
             code = err.code
         sys.exit(code or 0)
 
-    return run
+    return json_option(run)
 
 
 @click.group(epilog=_CODES)
@@ -177,9 +178,20 @@ def list_boards(port: str | None) -> Exit:
             said = firmware.identify(Board(each.path))
         except ProvisionError as err:
             said = str(err)
-        click.echo(f"{each.path}  {each.kind}  {said}")
+        tell(
+            f"{each.path}  {each.kind}  {said}",
+            "board",
+            port=each.path,
+            kind=each.kind,
+            answer=said,
+        )
     for drive, chip in in_bootsel:
-        click.echo(f"{drive}  {chip} in BOOTSEL mode  no firmware answers")
+        tell(
+            f"{drive}  {chip} in BOOTSEL mode  no firmware answers",
+            "drive",
+            drive=str(drive),
+            chip=chip,
+        )
     if not found and not in_bootsel:
         ports.choose(found)
     return Exit.DONE
@@ -243,7 +255,7 @@ def flash(
             work.test(found)
         except ProvisionError as err:
             # The log of its start tells more.
-            click.echo(f"The self-test has no result: {err}.", err=True)
+            warn(f"The self-test has no result: {err}.")
     return work.see_it_report(found, timeout)
 
 
@@ -297,7 +309,7 @@ def logs(port: str | None, seconds: float | None) -> Exit:
     found = work.find_board(port)
     with contextlib.suppress(KeyboardInterrupt):
         for line in log.lines(found.port, seconds or math.inf):
-            click.echo(line)
+            tell(line, "log")
     return Exit.DONE
 
 
@@ -343,7 +355,7 @@ def update(
     if archive:
         with _files_usable():
             release.write_zip(archive)
-        click.echo(f"Version {release.port_version()} is in {archive}.")
+        tell(f"Version {release.port_version()} is in {archive}.", "written")
     if directory or archive:
         return Exit.DONE
     found, survey = _flashed(port, wait)
@@ -373,7 +385,7 @@ def _write_release(directory: Path, version: str, key_file: Path | None) -> None
         key = key_file.read_text(encoding="utf-8").strip() if key_file else None
         release.write_release(directory, version, key)
     signed = "signed" if key else "not signed"
-    click.echo(f"Version {version} is in {directory}, {signed}.")
+    tell(f"Version {version} is in {directory}, {signed}.", "written")
 
 
 @contextlib.contextmanager

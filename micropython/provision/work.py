@@ -27,6 +27,7 @@ from .errors import Exit, ProvisionError
 from .firmware import Survey
 from .images import EspImage, Uf2Image
 from .mpremote import Board
+from .telling import bar_file, tell, warn
 
 # A first start formats the flash.
 _START_DEADLINE_S = 30
@@ -114,7 +115,7 @@ def prepare(
             _with_esp(board, image, wanted)
     found = firmware.wait_for(board, max(wait_s, _START_DEADLINE_S if image else 0))
     firmware.check_firmware(found.name, found.version)
-    click.echo(firmware.describe(found))
+    tell(firmware.describe(found), "firmware")
     return board, found
 
 
@@ -173,8 +174,11 @@ def write(
         _copy(board, plan)
     if is_whole:
         count = len(plan.changed)
-        click.echo(
-            f"{count} file{'' if count == 1 else 's'} copied, {plan.unchanged} up to date."
+        tell(
+            f"{count} file{'' if count == 1 else 's'} copied, {plan.unchanged} up to date.",
+            "copied",
+            changed=count,
+            unchanged=plan.unchanged,
         )
 
 
@@ -184,17 +188,17 @@ def test(board: Board) -> bool:
     Raises:
         ProvisionError: it has not begun, or came to no end.
     """
-    click.echo("The board tests itself:")
-    steps = selftest.run_selftest(board, _show, lambda line: click.echo(f"    {line}"))
+    tell("The board tests itself:", "test")
+    steps = selftest.run_selftest(board, _show, lambda line: tell(f"    {line}", "log"))
     return all(step.is_ok for step in steps)
 
 
 def see_it_report(board: Board, timeout_s: float) -> Exit:
     """Start the board, and follow it until it has delivered its first reading."""
     board.run(["reset"])
-    click.echo("The board starts:")
+    tell("The board starts:", "start")
     outcome = log.follow(
-        log.lines(board.port, timeout_s), lambda line: click.echo(f"    {line}")
+        log.lines(board.port, timeout_s), lambda line: tell(f"    {line}", "log")
     )
     if outcome.delivered is None:
         last = (
@@ -202,9 +206,13 @@ def see_it_report(board: Board, timeout_s: float) -> Exit:
             if outcome.trouble
             else " It said nothing wrong."
         )
-        click.echo(f"No reading has been delivered.{last}", err=True)
+        warn(f"No reading has been delivered.{last}")
         return Exit.NOT_DELIVERED
-    click.echo(f"The board has delivered its first reading: {outcome.delivered}.")
+    tell(
+        f"The board has delivered its first reading: {outcome.delivered}.",
+        "delivered",
+        reading=outcome.delivered,
+    )
     return Exit.DONE
 
 
@@ -213,7 +221,9 @@ def _with_esp(board: Board, image: EspImage, wanted: Firmware) -> None:
     if found and not wanted.is_reinstalled:
         _say_it_stays(found)
         return
-    with click.progressbar(length=100, label=f"Writing {image.path.name}") as bar:
+    with click.progressbar(
+        length=100, label=f"Writing {image.path.name}", file=bar_file()
+    ) as bar:
         install.install_esp(
             image,
             board.port,
@@ -222,9 +232,9 @@ def _with_esp(board: Board, image: EspImage, wanted: Firmware) -> None:
             is_in_boot_mode=wanted.is_in_boot_mode,
             on_percent=lambda percent: bar.update(int(percent) - bar.pos),
         )
-    click.echo("The firmware is written and verified.")
+    tell("The firmware is written and verified.")
     if wanted.is_in_boot_mode:
-        click.echo("Press and release RESET (EN) now.")
+        tell("Press and release RESET (EN) now.")
 
 
 def _with_uf2(port: str | None, image: Uf2Image, wanted: Firmware) -> Board:
@@ -240,7 +250,7 @@ def _with_uf2(port: str | None, image: Uf2Image, wanted: Firmware) -> Board:
             board.run(["bootloader"])
     drive = install.find_drive(image.chip, wanted.drive)
     install.install_uf2(image, drive)
-    click.echo(f"{image.path.name} is copied to {drive}; the board restarts.")
+    tell(f"{image.path.name} is copied to {drive}; the board restarts.")
     return find_board(port, _START_DEADLINE_S)
 
 
@@ -256,9 +266,7 @@ def _answer_of(board: Board) -> Survey | None:
 
 def _say_it_stays(found: Survey) -> None:
     version = ".".join(str(part) for part in found.version)
-    click.echo(
-        f"MicroPython {version} stays on the board; --reinstall would replace it."
-    )
+    tell(f"MicroPython {version} stays on the board; --reinstall would replace it.")
 
 
 def _token(login: Login, chosen: dict[str, Any], certificate: bytes | None) -> str:
@@ -275,12 +283,13 @@ def _token(login: Login, chosen: dict[str, Any], certificate: bytes | None) -> s
     with Account(url, login.user, password, certificate) as account:
         token = account.token(device_id, is_rotated=login.is_rotated)
     if token:
-        click.echo(f"The server has the device {device_id}, and made a token for it.")
+        tell(
+            f"The server has the device {device_id}, and made a token for it.", "token"
+        )
         return token
-    click.echo(
+    warn(
         f"The device {device_id} has a token already, which the server shows to nobody, and "
-        "which is not replaced unasked: whatever uses it would be shut out.",
-        err=True,
+        "which is not replaced unasked: whatever uses it would be shut out."
     )
     try:
         return asking.ask_secret("token", settings.TOKEN_VARIABLE)
@@ -304,7 +313,9 @@ def _copy(board: Board, plan: copying.Plan) -> None:
     commands = copying.copy_commands(plan)
     if not commands:
         return
-    with click.progressbar(length=len(plan.changed), label="Copying") as bar:
+    with click.progressbar(
+        length=len(plan.changed), label="Copying", file=bar_file()
+    ) as bar:
 
         def count(line: str) -> None:
             if line.startswith("cp "):
@@ -315,4 +326,10 @@ def _copy(board: Board, plan: copying.Plan) -> None:
 
 def _show(step: selftest.Step) -> None:
     mark = "ok    " if step.is_ok else "FAILED"
-    click.echo(f"    {mark} {step.name}{f': {step.text}' if step.text else ''}")
+    tell(
+        f"    {mark} {step.name}{f': {step.text}' if step.text else ''}",
+        "step",
+        name=step.name,
+        ok=step.is_ok,
+        found=step.text,
+    )

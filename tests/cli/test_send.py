@@ -1,0 +1,142 @@
+"""Numbers are sent from the command line."""
+
+from collections.abc import AsyncIterator
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from sandbox import Sandbox, Settings
+from sandbox.fixtures import DEV_A_TOKEN
+from tests.brokers import Mosquitto
+from tests.client.servers import eventually
+
+from .command import Command
+
+
+def stored(sandbox: Sandbox, device_id: str) -> dict[str, float]:
+    """Return what is stored of a device, by variable."""
+    return {
+        each.variable: float(each.value) for each in sandbox.store.values(device_id)
+    }
+
+
+async def test_numbers_are_stored_as_true_now(
+    device: Command, sandbox: Sandbox
+) -> None:
+    ended = await device("send", "dev-a", "temperature=21.5", "outdoor=-3")
+    assert ended.code == 0
+    assert ended.out == "dev-a: temperature=21.5, outdoor=-3 stored.\n"
+    assert stored(sandbox, "dev-a") == {"temperature": 21.5, "outdoor": -3}
+
+
+async def test_json_says_what_was_sent(device: Command) -> None:
+    ended = await device("send", "--json", "dev-a", "temperature=21.5")
+    assert ended.json() == {
+        "device": "dev-a",
+        "variables": {"temperature": 21.5},
+        "timestamp": None,
+        "way": "http",
+    }
+
+
+async def test_device_of_the_settings_is_meant_where_none_is_named(
+    device: Command, sandbox: Sandbox
+) -> None:
+    command = device.with_variables(SENSORVISION_DEVICE_ID="dev-a")
+    assert (await command("send", "humidity=48")).code == 0
+    assert stored(sandbox, "dev-a") == {"humidity": 48}
+
+
+async def test_no_device_at_all_is_told(device: Command) -> None:
+    ended = await device("send", "humidity=48")
+    assert ended.code == 2
+    assert "SENSORVISION_DEVICE_ID" in ended.err
+
+
+async def test_user_sends_with_a_time(user: Command, sandbox: Sandbox) -> None:
+    moment = "2026-01-31T12:00:00Z"
+    ended = await user("send", "--json", "dev-a", "t=1", "--timestamp", moment)
+    assert ended.json()["timestamp"] == moment
+    (value,) = sandbox.store.values("dev-a")
+    assert value.timestamp == dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
+
+
+async def test_device_token_can_keep_no_time(device: Command, sandbox: Sandbox) -> None:
+    moment = "2026-01-31T12:00:00Z"
+    ended = await device("send", "--json", "dev-a", "t=1", "--timestamp", moment)
+    assert ended.code == 13
+    assert ended.error()["error"] == "capability"
+    assert ended.error()["remedy"]
+    assert sandbox.store.values("dev-a") == []
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-01-31T12:00:00", "1769860800000"])
+async def test_time_of_no_certain_moment_is_refused(user: Command, text: str) -> None:
+    ended = await user("send", "dev-a", "t=1", "--timestamp", text)
+    assert ended.code == 12
+    assert ended.err.startswith(f"Error: timestamp '{text}' is no certain moment. ")
+    assert "2026-01-31T12:00:00Z" in ended.err
+
+
+@pytest.mark.parametrize("text", ["=1", "warm", "t=warm", "t="])
+async def test_what_is_no_number_is_told(device: Command, text: str) -> None:
+    ended = await device("send", "dev-a", text)
+    assert ended.code == 12
+    assert ended.err == (
+        f"Error: {text!r} is no name with a number. Write it like temperature=21.5.\n"
+    )
+
+
+async def test_number_that_no_server_takes_is_told(device: Command) -> None:
+    ended = await device("send", "--json", "dev-a", "t=nan")
+    assert ended.code == 12
+    assert ended.error()["error"] == "validation"
+
+
+async def test_no_value_at_all_is_told(device: Command) -> None:
+    ended = await device("send", "dev-a")
+    assert ended.code == 2
+    assert ended.err == (
+        "Error: Give at least one value, such as temperature=21.5."
+        " See `sensorvision send --help`.\n"
+    )
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
+    """Run a broker."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    running = Mosquitto(folder)
+    await running.start()
+    yield running
+    await running.stop()
+
+
+async def test_numbers_go_through_the_broker(bare: Command, broker: Mosquitto) -> None:
+    async with Sandbox(Settings(fixtures="contract", broker=broker.url)) as sandbox:
+        command = bare.with_variables(
+            SENSORVISION_API_KEY=DEV_A_TOKEN,
+            SENSORVISION_MQTT_HOST="127.0.0.1",
+            SENSORVISION_MQTT_PORT=str(broker.port),
+        )
+        moment = "2026-01-31T12:00:00Z"
+        ended = await command("send", "dev-a", "t=1.5", "--mqtt", "--timestamp", moment)
+        assert ended.out == "dev-a: t=1.5 handed to the broker.\n"
+        await eventually(lambda: sandbox.store.values("dev-a"))
+        (value,) = sandbox.store.values("dev-a")
+        assert value.timestamp == dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
+
+
+async def test_broker_that_is_away_is_told(bare: Command, broker: Mosquitto) -> None:
+    await broker.stop()
+    command = bare.with_variables(
+        SENSORVISION_API_KEY=DEV_A_TOKEN,
+        SENSORVISION_MQTT_HOST="127.0.0.1",
+        SENSORVISION_MQTT_PORT=str(broker.port),
+    )
+    ended = await command("send", "--json", "--mqtt", "dev-a", "t=1")
+    assert ended.code == 10
+    assert ended.error()["error"] == "network"
+    assert DEV_A_TOKEN not in ended.err

@@ -1,0 +1,1 @@
+"""Examples, run as users run them."""
