@@ -2,6 +2,7 @@
 
 from email import message_from_bytes
 from pathlib import Path, PurePosixPath
+import shutil
 import tarfile
 import zipfile
 
@@ -72,3 +73,17 @@ def test_metadata_is_what_an_index_shows(package: Package) -> None:
     assert told["License-Expression"] == "MIT"
     assert told["Requires-Python"] == ">=3.8"
     assert "Typing :: Typed" in told.get_all("Classifier", ())
+
+
+def test_it_uses_nothing_younger_than_the_oldest_python_it_promises(
+    package: Package, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(package.wheel) as opened:
+        opened.extractall(tmp_path)
+    # What runs on a board has MicroPython's library, not Python's.
+    shutil.rmtree(tmp_path / "sensorvision_cli" / "device")
+    told = output(
+        *(".venv-package/bin/vermin", "--target=3.8-", "--no-tips", "--violations"),
+        *(f"{tmp_path}/sensorvision", f"{tmp_path}/sensorvision_cli"),
+    )
+    assert "Minimum required versions: 3." in told
