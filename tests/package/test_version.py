@@ -62,3 +62,42 @@ def test_archive_knows_the_commit_that_it_was_made_from(tmp_path: Path) -> None:
 def test_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'SensorVisonClient'"):
         _ = sensorvision.SensorVisonClient  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "extra"),
+    [("SensorVisionClient", "requests", "sync"), ("MQTTClient", "aiomqtt", "mqtt")],
+)
+def test_name_that_needs_a_library_says_how_to_get_it(
+    name: str, library: str, extra: str
+) -> None:
+    program = (
+        f"import sys; sys.modules[{library!r}] = None; from sensorvision import {name}"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.endswith(
+        f"{name} needs {library}, which is not installed: "
+        f'pip install "sensorvision[{extra}]"\n'
+    )
+
+
+def test_boards_files_need_the_client_beside_them() -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'micropython')!r}); "
+        "from provision.manifest import device_files; device_files()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("ModuleNotFoundError: sensorvision\n")
