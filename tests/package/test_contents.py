@@ -2,6 +2,8 @@
 
 from email import message_from_bytes
 from pathlib import Path, PurePosixPath
+import re
+import shutil
 import tarfile
 import zipfile
 
@@ -72,3 +74,25 @@ def test_metadata_is_what_an_index_shows(package: Package) -> None:
     assert told["License-Expression"] == "MIT"
     assert told["Requires-Python"] == ">=3.8"
     assert "Typing :: Typed" in told.get_all("Classifier", ())
+
+
+def test_wheel_knows_the_commit_that_it_was_built_from(package: Package) -> None:
+    with zipfile.ZipFile(package.wheel) as opened:
+        told = opened.read("sensorvision/version.py").decode()
+    found = re.search('_COMMIT = "([0-9a-f]{7,})"', told)
+    assert found
+    assert package.commit.startswith(found[1])
+
+
+def test_it_uses_nothing_younger_than_the_oldest_python_it_promises(
+    package: Package, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(package.wheel) as opened:
+        opened.extractall(tmp_path)
+    # What runs on a board has MicroPython's library, not Python's.
+    shutil.rmtree(tmp_path / "sensorvision_cli" / "device")
+    told = output(
+        *(".venv-package/bin/vermin", "--target=3.8-", "--no-tips", "--violations"),
+        *(f"{tmp_path}/sensorvision", f"{tmp_path}/sensorvision_cli"),
+    )
+    assert "Minimum required versions: 3." in told
