@@ -49,6 +49,9 @@ autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80
 toc_object_entries_show_parents = "hide"
 
+# They would make one dash of the two that an option begins with.
+smartquotes = False
+
 html_theme = "furo"
 html_title = f"SensorVision {version}"
 html_show_sphinx = False
@@ -94,9 +97,16 @@ def keep_colon(
         lines[:1] = re.split(r"(?<=:) ", lines[0], maxsplit=1)
 
 
+def keep_stars(app: Sphinx, context: object, lines: list[str]) -> None:
+    """Let a star in a command's help be no markup."""
+    lines[:] = [line.replace("*", r"\*") for line in lines]
+
+
 def setup(app: Sphinx) -> None:
     """Register the above with Sphinx."""
     app.add_lexer("csv", TextLexer)
     app.connect("source-read", link_out_of_the_docs)
     app.connect("autodoc-process-docstring", keep_colon, priority=400)
+    app.connect("sphinx-click-process-description", keep_stars)
+    app.connect("sphinx-click-process-options", keep_stars)
     app.connect("missing-reference", link_to_what_is_public)
