@@ -22,6 +22,7 @@ from custom_components.sensorvision.client import (
     Timeouts,
     ValidationError,
     load_config,
+    mqtt_connection,
 )
 from custom_components.sensorvision.client.broker import Broker
 from custom_components.sensorvision.client.mqtt_client import MQTTClient
@@ -30,12 +31,12 @@ from custom_components.sensorvision.client.mqtt_status import MqttStatus
 from tests.brokers import Mosquitto, free_port
 
 from .servers import TOKEN, eventually
-from .test_mqtt_client import SHORT, reading_only
+from .test_mqtt_client import LONG, reading_only
 
 PASSWORD = "a-password-of-nobody"
 WRONG = "another-that-is-wrong"
 SWIFT = RetryPolicy(attempts=sys.maxsize, first_delay_s=0.01, max_delay_s=0.05)
-LONG_S = 20
+noted_attempts: list[int] = []
 ROOT = Path(__file__).parents[2]
 
 
@@ -90,7 +91,7 @@ async def test_session_is_replaced_with_its_subscriptions_when_the_broker_return
             with pytest.raises(NetworkError, match="no session"):
                 await client.subscribe("c")
             await mosquitto.start()
-            await client.wait_connected(LONG_S)
+            await client.wait_connected(LONG)
             await client.publish("b/1", number)
             assert (await anext(messages)).json() == number
         assert client.subscriptions == {"a": 2, "b/#": 2}
@@ -184,6 +185,39 @@ async def test_who_waits_for_a_session_is_told_when_it_is_given_up(
     assert another.cancelled()
 
 
+class Noted(RetryPolicy):
+    """A policy without pauses that tells which attempt it was asked for."""
+
+    def delay_s(self, attempt: int) -> float:
+        """Note the attempt."""
+        noted_attempts.append(attempt)
+        return 0
+
+
+@pytest.mark.parametrize(("settled_s", "expected"), [(1e6, [1, 2, 3]), (0, [0, 0, 0])])
+async def test_pauses_grow_where_sessions_are_short(
+    mosquitto: Mosquitto,
+    monkeypatch: pytest.MonkeyPatch,
+    settled_s: float,
+    expected: list[int],
+) -> None:
+    """As they are where another client has taken the same id."""
+    monkeypatch.setattr(mqtt_connection, "_SETTLED_S", settled_s)
+    noted_attempts.clear()
+    first = MQTTClient("127.0.0.1", mosquitto.port, client_id="one", reconnect=Noted(9))
+    off = RetryPolicy.off()
+    async with first:
+        for reconnects in range(1, 4):
+            async with MQTTClient(
+                "127.0.0.1", mosquitto.port, client_id="one", reconnect=off
+            ):
+                await eventually(
+                    lambda n=reconnects: first.statistics().reconnects == n  # type: ignore[misc]
+                )
+            assert len(noted_attempts) == reconnects
+    assert noted_attempts == expected
+
+
 async def test_subscription_that_is_refused_later_is_given_up(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -195,9 +229,9 @@ async def test_subscription_that_is_refused_later_is_given_up(
             await client.subscribe(["mine/a", "yours/a"])
             await broker.kill()
             broker.lines = ("allow_anonymous true", *reading_only(tmp_path, "mine/#"))
-            await broker.start()
             await lost(client)
-            await client.wait_connected(LONG_S)
+            await broker.start()
+            await client.wait_connected(LONG)
             assert client.subscriptions == {"mine/a": 1}
     finally:
         await broker.stop()
@@ -286,15 +320,17 @@ async def test_next_broker_takes_over_and_the_first_again_later(
     ) as client:
         await client.subscribe("a")
         messages = client.messages("a")
-        for old, new in ((first, second), (second, first)):
+        for number, (old, new) in enumerate(((first, second), (second, first))):
             assert client.status.broker == f"127.0.0.1:{old.port}"
             await old.kill()
-            await lost(client)
-            await client.wait_connected(LONG_S)
+            await eventually(
+                lambda n=number: client.statistics().reconnects == n + 1  # type: ignore[misc]
+            )
+            await client.wait_connected(LONG)
             assert client.status.broker == f"127.0.0.1:{new.port}"
             await client.publish("a", b"1")
             assert (await anext(messages)).payload == b"1"
-            kept = await client.retained("born")
+            kept = await client.retained("born", timeout=LONG)
             assert kept is not None
             assert kept.text == "again"
             await old.start()
@@ -307,7 +343,7 @@ async def test_broker_that_is_silent_is_passed_over(
     silent, other = pair
     silent.freeze()
     brokers = [Broker("127.0.0.1", "a", port=broker.port) for broker in pair]
-    hasty = Timeouts(connect_s=SHORT, read_s=5)
+    hasty = Timeouts(connect_s=1)
     async with MQTTClient(brokers=brokers, timeouts=hasty) as client:
         assert client.status.broker == f"127.0.0.1:{other.port}"
 
@@ -387,7 +423,7 @@ async def test_will_is_published_of_one_that_was_killed_but_not_of_one_that_left
         if is_killed:
             process.send_signal(signal.SIGKILL)
             assert (await anext(messages)).text == "gone"
-            assert (await heir.retained("will")) is not None
+            assert await heir.retained("will", timeout=LONG) is not None
         else:
             await process.communicate(b"\n")
             assert process.returncode == 0
