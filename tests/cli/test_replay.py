@@ -71,9 +71,10 @@ async def test_long_form_keeps_its_times(
             '{{"device": "dev-a", "variables": {{"t": 1, "u": 2}}, "timestamp": "{0}"}}\n\n'
             '{{"device": "dev-a", "variable": "t", "value": 3, "timestamp": "{1}"}}\n'
         ),
+        "time,device,t,u\n1769860800,dev-a,1,2\n1769860801.5,dev-a,3,\n",
         '"timestamp","device","t","u","two\nlines"\n{0},dev-a,1,2,\n{1},dev-a,3,,\n',
     ],
-    ids=["wide", "semicolons", "long with tabs", "JSON lines", "quoted"],
+    ids=["wide", "semicolons", "long with tabs", "JSON lines", "seconds", "quoted"],
 )
 async def test_each_form_is_read(
     user: Command, sandbox: Sandbox, file: Path, text: str
@@ -327,6 +328,28 @@ async def test_credential_that_is_refused_stops_it(user: Command, file: Path) ->
     ended = await command("replay", "--json", file.name)
     assert ended.code == 9
     assert ended.error()["error"] == "login"
+
+
+async def test_account_that_is_gone_in_the_middle_stops_it(
+    account: Command, sandbox: Sandbox, file: Path
+) -> None:
+    write(file, long_form(1000))
+    sandbox.faults.set("latency", seconds=0.2, path="/api/v1/data/bulk")
+    process = await account.start("replay", "--json", file.name)
+    await eventually(lambda: len(sandbox.store.values("dev-a")) >= _CHUNK)
+    sandbox.store.connection.execute("UPDATE users SET username = 'bob'")
+    stopped = await ended(process)
+    assert stopped.code == 9
+    assert stopped.error()["error"] == "auth"
+
+
+async def test_trouble_that_passes_is_waited_for(
+    user: Command, sandbox: Sandbox, file: Path
+) -> None:
+    write(file, long_form(3))
+    sandbox.faults.set("http_503", times=1, path="/api/v1/data/bulk")
+    assert (await user("replay", file.name)).code == 0
+    assert stored(sandbox) == {0: 1, 1: 1, 2: 1}
 
 
 async def test_server_that_is_away_stops_it_where_it_can_go_on(

@@ -185,6 +185,16 @@ async def test_user_key_sees_no_values(user: Command) -> None:
     assert watched.error()["error"] == "capability"
 
 
+async def test_server_that_is_away_from_the_start_ends_it(
+    account: Command, unused_tcp_port: int
+) -> None:
+    command = account.with_variables(
+        SENSORVISION_URL=f"http://127.0.0.1:{unused_tcp_port}",
+        SENSORVISION_RETRIES="0",
+    )
+    assert (await command("watch")).code == 10
+
+
 async def test_device_that_is_not_there_is_told(account: Command) -> None:
     watched = await account("watch", "dev-x")
     assert watched.code == 9
