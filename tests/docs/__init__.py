@@ -1,0 +1,1 @@
+"""The documentation builds, leads everywhere, and does what it says."""
