@@ -35,9 +35,9 @@ def stored(sandbox: Sandbox, variable: str = "t") -> Counter[float]:
     )
 
 
-def write(file: Path, text: str) -> None:
+def write(file: Path, text: str, encoding: str = "utf-8") -> None:
     """Write a file as it stands here."""
-    file.write_bytes(text.encode())
+    file.write_bytes(text.encode(encoding))
 
 
 @pytest.fixture
@@ -145,6 +145,33 @@ async def test_bad_lines_are_told_by_number_and_passed_over(
         assert problem in line
         assert line.endswith(" Not sent.")
     assert stored(sandbox) == {1: 1}
+
+
+@pytest.mark.parametrize("bad", ['"dev-a,t,9,{0}', 'dev-a,t,9,"{0}', 'dev-a,"t,9,{0}'])
+async def test_stray_quote_takes_no_good_line_along(
+    user: Command, sandbox: Sandbox, file: Path, bad: str
+) -> None:
+    head, *rows = long_form(3).splitlines()
+    rows.insert(1, bad.format(moment(9)))
+    write(file, "\n".join([head, *rows]))
+    ended = await user("replay", "--json", file.name)
+    assert ended.json() == {"delivered": 3, "refused": 0, "bad": 1, "line": 5}
+    assert stored(sandbox) == {0: 1, 1: 1, 2: 1}
+    assert '"line": 3' in ended.err
+
+
+async def test_text_that_is_not_utf_8_is_told(
+    user: Command, sandbox: Sandbox, file: Path
+) -> None:
+    row = f"dev-a,temp\xe9rature,1,{moment(0)}\ndev-a,t,1,{moment(0)}\n"
+    write(file, f"device,variable,value,timestamp\n{row}", "latin-1")
+    told = await user("replay", file.name)
+    assert told.code == 1
+    assert "Line 2: " in told.err
+    assert "is not in UTF-8. Save the file as UTF-8" in told.err
+    assert stored(sandbox) == {1: 1}
+    write(file, "timestamp,device,temp\xe9rature\n", "latin-1")
+    assert "is not in UTF-8" in (await user("replay", file.name, "--restart")).err
 
 
 async def test_bad_json_lines_are_told_as_json(user: Command, tmp_path: Path) -> None:
