@@ -179,6 +179,7 @@ async def test_missing_library_for_mqtt_is_named(bare: Command) -> None:
         "raise ModuleNotFoundError(\"No module named 'aiomqtt'\", name='aiomqtt')"
     )
     command = bare.with_variables(PYTHONPATH=f"{bare.folder}:{ROOT}")
-    ended = await command("send", "--mqtt", "--json", "dev-a", "t=1")
-    assert ended.code == 6
-    assert 'pip install "sensorvision[mqtt]"' in ended.error()["remedy"]
+    for words in (("send", "dev-a", "t=1"), ("watch",)):
+        ended = await command(*words, "--mqtt", "--json")
+        assert ended.code == 6
+        assert 'pip install "sensorvision[mqtt]"' in ended.error()["remedy"]
