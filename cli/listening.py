@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
-from sensorvision import MQTTClient
 from sensorvision.config import Config
-from sensorvision.mqtt_status import MqttStatus
 from sensorvision.topics import TOPIC_PREFIXES
 
 from .brokers import run_broker
 from .moments import read_moment
 from .values import Newest, Update, Values
+
+if TYPE_CHECKING:
+    from sensorvision import MQTTClient
+    from sensorvision.mqtt_status import MqttStatus
 
 
 def listen(
@@ -41,7 +43,6 @@ def listen(
             values.trouble = ""
         elif status.problem:
             values.fail(status.problem)
-        update(())
 
     run_broker(
         config,

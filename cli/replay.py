@@ -67,8 +67,8 @@ def replay(
     can't be sent are told by their number and passed over.
 
     What the server has acknowledged is noted beside FILE. After an interruption of any
-    kind, the same command goes on there, and sends again at most the hundred readings that
-    were under way. Lines that are added to FILE later are sent by the next run.
+    kind, the same command goes on there, and sends again at most the one request that was
+    under way. Lines that are added to FILE later are sent by the next run.
     """
     patience = PATIENCE
     if config.retries is not None:

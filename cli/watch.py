@@ -6,10 +6,7 @@ import asyncio
 from contextlib import contextmanager
 import datetime as dt
 import itertools
-from typing import (
-    Iterator,
-    Sequence,
-)
+from typing import Iterator, Sequence
 
 import click
 from rich.live import Live
@@ -70,7 +67,7 @@ def watch(
     with _shown(values) as update:
         try:
             if is_mqtt:
-                # Loaded here: without --mqtt nobody needs its library.
+                # Loaded here, as a watch of the server needs nothing of MQTT.
                 from .listening import listen
 
                 listen(config, devices, count, values, update)

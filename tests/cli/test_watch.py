@@ -2,16 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-import fcntl
-import os
 from pathlib import Path
-import pty
-import re
 import signal
-import struct
-import sys
-import termios
-from typing import Self
 
 import pytest
 
@@ -21,71 +13,9 @@ from sensorvision import MQTTClient
 from tests.brokers import Mosquitto
 
 from .command import DEADLINE_S, Command, ended
+from .terminal import Terminal
 
 _SHOWN_CURSOR = "\x1b[?25h"
-
-
-class Terminal:
-    """A command in a terminal of 80 columns.
-
-    Attributes:
-        screen: all that it has written.
-    """
-
-    def __init__(self, command: Command, *words: str) -> None:
-        self.screen = ""
-        self._command = command
-        self._words = words
-        self._ours, self._theirs = pty.openpty()
-        size = struct.pack("HHHH", 24, 80, 0, 0)
-        fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, size)
-
-    async def __aenter__(self) -> Self:
-        """Start the command."""
-        environment = {**self._command.environment(), "TERM": "xterm"}
-        del environment["COLUMNS"]
-        self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli", *self._words),
-            cwd=self._command.folder,
-            env=environment,
-            stdin=self._theirs,
-            stdout=self._theirs,
-            stderr=self._theirs,
-        )
-        os.close(self._theirs)
-        os.set_blocking(self._ours, False)
-        asyncio.get_running_loop().add_reader(self._ours, self._read)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """End it, if it has not ended."""
-        asyncio.get_running_loop().remove_reader(self._ours)
-        if self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
-        os.close(self._ours)
-
-    def _read(self) -> None:
-        try:
-            self.screen += os.read(self._ours, 65536).decode(errors="replace")
-        except OSError:
-            # The other end is closed: the command has ended.
-            asyncio.get_running_loop().remove_reader(self._ours)
-
-    def write(self, text: str) -> None:
-        """Type something."""
-        os.write(self._ours, text.encode())
-
-    async def shows(self, pattern: str) -> None:
-        """Wait until something is on the screen."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not re.search(pattern, self.screen):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-
-    async def ends(self) -> int:
-        """Wait for its exit code."""
-        async with asyncio.timeout(DEADLINE_S):
-            return await self.process.wait()
 
 
 async def test_live_table_shows_new_values_until_ctrl_c(
@@ -183,6 +113,16 @@ async def test_user_key_sees_no_values(user: Command) -> None:
     watched = await user("watch", "--json", "--count", "1")
     assert watched.code == 13
     assert watched.error()["error"] == "capability"
+
+
+async def test_server_that_is_away_from_the_start_ends_it(
+    account: Command, unused_tcp_port: int
+) -> None:
+    command = account.with_variables(
+        SENSORVISION_URL=f"http://127.0.0.1:{unused_tcp_port}",
+        SENSORVISION_RETRIES="0",
+    )
+    assert (await command("watch")).code == 10
 
 
 async def test_device_that_is_not_there_is_told(account: Command) -> None:
