@@ -58,7 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--readings", type=int, default=10_000, help="for each (%(default)s)"
     )
     parser.add_argument(
-        "--rounds", type=int, default=1, help="to take medians of (%(default)s)"
+        "--rounds",
+        type=int,
+        default=1,
+        help="to take medians of (%(default)s); 0 only counts requests and bytes",
     )
     parser.add_argument(
         "--concurrency",

@@ -80,9 +80,8 @@ class CommandError(Exception):
             }
             click.echo(json.dumps(document, ensure_ascii=False), err=True)
         else:
-            click.echo(
-                f"Error: {_stopped(self.problem)} {_stopped(self.remedy)}", err=True
-            )
+            text = f"Error: {_stopped(self.problem)} {_stopped(self.remedy)}"
+            click.echo(text.rstrip(), err=True)
 
 
 def exit_of(err: SensorVisionError) -> Exit:

@@ -8,6 +8,7 @@ from typing import Sequence
 
 from sensorvision import MQTTClient
 from sensorvision.config import Config
+from sensorvision.mqtt_status import MqttStatus
 from sensorvision.topics import TOPIC_PREFIXES
 
 from .brokers import run_broker
@@ -22,7 +23,7 @@ def listen(
     values: Values,
     update: Update,
 ) -> None:
-    """Show what the broker hands out, until it is gone.
+    """Show what the broker hands out, and go on over lost sessions.
 
     Args:
         config: where the broker is.
@@ -32,9 +33,21 @@ def listen(
         update: is called with what is new.
 
     Raises:
-        SensorVisionError: the broker is gone.
+        SensorVisionError: there is no broker to begin with.
     """
-    run_broker(config, lambda client: _listen(client, wanted, count, values, update))
+
+    def show_status(status: MqttStatus) -> None:
+        if status.is_connected:
+            values.trouble = ""
+        elif status.problem:
+            values.fail(status.problem)
+        update(())
+
+    run_broker(
+        config,
+        lambda client: _listen(client, wanted, count, values, update),
+        show_status,
+    )
 
 
 async def _listen(
@@ -44,11 +57,7 @@ async def _listen(
     values: Values,
     update: Update,
 ) -> None:
-    """Show what the broker hands out of devices' telemetry.
-
-    Raises:
-        SensorVisionError: the broker is gone.
-    """
+    """Show what the broker hands out of devices' telemetry."""
     messages = client.messages()
     await client.subscribe(
         [f"{prefix}/devices/+/telemetry" for prefix in TOPIC_PREFIXES]

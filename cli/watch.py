@@ -27,7 +27,7 @@ from sensorvision.config import Config
 from .commands import command, run_client, with_config
 from .exits import Exit
 from .failures import CommandError
-from .output import is_json, show, warn
+from .output import is_json, show
 from .tables import console
 from .values import Newest, Update, Values
 
@@ -130,7 +130,7 @@ async def _look(
         except (NetworkError, RateLimitError, ServerError) as err:
             if look == 1:
                 raise
-            _tell_trouble(values, CommandError.of(err).problem)
+            values.fail(CommandError.of(err).problem)
             update(())
         else:
             values.trouble = ""
@@ -181,9 +181,3 @@ async def _found(
         for variable in found
         if variable.last_value is not None and variable.last_value_at is not None
     ]
-
-
-def _tell_trouble(values: Values, problem: str) -> None:
-    values.trouble = f"{problem}. Trying again."
-    if is_json():
-        warn(problem)

@@ -56,7 +56,16 @@ _wait_option = click.option(
 _timeout_option = click.option(
     "--timeout", default=90, show_default=True, help="Seconds for the first reading."
 )
+_own_sensor_option = click.option(
+    "--own-sensor",
+    "own_sensors",
+    type=_PATH,
+    multiple=True,
+    metavar="FILE",
+    help="A sensor of your own, such as soil.py; its name is its type.",
+)
 _settings_options = (
+    _own_sensor_option,
     click.option(
         "--settings", "settings_file", type=_PATH, help="Settings file to begin with."
     ),
@@ -109,6 +118,7 @@ def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         login: str | None,
         server: str | None,
         rotate_token: bool,
+        own_sensors: tuple[Path, ...],
         **others: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         # What is wrong on this side is said before the board is touched.
@@ -118,7 +128,10 @@ def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             sensors,
             {"ssid": ssid, "country": country},
             assignments,
+            own_sensors,
         )
+        for path in own_sensors:
+            settings.add_sensor(path)
         for text in assignments:
             settings.parse_assignment(text)
         if rotate_token and not login:
@@ -337,6 +350,7 @@ def logs(port: str | None, seconds: float | None) -> Exit:
     type=_PATH,
     help="With --release: holds the key that boards have as update.key.",
 )
+@_own_sensor_option
 @_ends_by_code
 def update(
     port: str | None,
@@ -346,6 +360,7 @@ def update(
     archive: Path | None,
     version: str | None,
     key_file: Path | None,
+    own_sensors: tuple[Path, ...],
 ) -> Exit:
     """Bring the port's files on a board up to date by cable, and keep its settings."""
     if (key_file or version) and not directory:
@@ -358,11 +373,13 @@ def update(
         tell(f"Version {release.port_version()} is in {archive}.", "written")
     if directory or archive:
         return Exit.DONE
+    for path in own_sensors:
+        settings.add_sensor(path)
     found, survey = _flashed(port, wait)
     work.write(
         found,
         survey,
-        Given(None, {}, (), {}, ()),
+        Given(None, {}, (), {}, (), own_sensors),
         certificate=None,
         login=None,
         is_whole=True,

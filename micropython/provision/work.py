@@ -161,7 +161,8 @@ def write(
     settings.check({**chosen, "token": chosen.get("token") or _NO_TOKEN})
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        files = build(directory / "files", survey.mpy_version) if is_whole else {}
+        own = given.own_sensors
+        files = build(directory / "files", survey.mpy_version, own) if is_whole else {}
         if certificate:
             files[copying.CA_PATH] = directory / "ca.der"
             files[copying.CA_PATH].write_bytes(certificate)

@@ -4,6 +4,7 @@ from collections import Counter
 import datetime as dt
 import json
 from pathlib import Path
+import signal
 
 import pytest
 
@@ -135,7 +136,7 @@ async def test_bad_lines_are_told_by_number_and_passed_over(
     write(file, "\n".join(["device,variable,value,timestamp", *rows, good, ""]))
     ended = await user("replay", file.name)
     assert ended.code == 1
-    assert ended.out == "1 readings delivered, 6 bad lines or cells passed over.\n"
+    assert ended.out == "1 reading delivered, 6 bad lines or cells passed over.\n"
     for number, (line, problem) in enumerate(
         zip(ended.err.splitlines(), _BAD.values(), strict=True), start=2
     ):
@@ -191,6 +192,23 @@ async def test_kill_in_the_middle_loses_nothing(
     after = stored(sandbox)
     assert set(after) == set(range(1000))
     assert after.total() - 1000 <= _CHUNK
+
+
+async def test_ctrl_c_says_that_nothing_is_lost(
+    user: Command, sandbox: Sandbox, file: Path
+) -> None:
+    write(file, long_form(1000))
+    sandbox.faults.set("latency", seconds=0.2, path="/api/v1/data/bulk")
+    process = await user.start("replay", "--json", file.name)
+    await eventually(lambda: len(sandbox.store.values("dev-a")) > _CHUNK)
+    process.send_signal(signal.SIGINT)
+    interrupted = await ended(process)
+    assert interrupted.code == 130
+    assert interrupted.error() == {
+        "error": "interrupted",
+        "message": "Interrupted",
+        "remedy": "Run the same command again: it goes on where it was",
+    }
 
 
 async def test_second_run_sends_what_was_added_alone(
@@ -274,7 +292,7 @@ async def test_what_the_server_refuses_is_told_and_passed_over(
     write(file, long_form(2).replace("dev-a,t,0", "dev-b,t,0"))
     ended = await user("replay", file.name)
     assert ended.code == 1
-    assert ended.out == "1 readings delivered, 1 refused by the server.\n"
+    assert ended.out == "1 reading delivered, 1 refused by the server.\n"
     assert ended.err.startswith("Line 2: the server refused it: ")
     assert stored(sandbox) == {1: 1}
 

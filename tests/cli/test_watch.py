@@ -17,6 +17,7 @@ import pytest
 
 from sandbox import Sandbox, Settings
 from sandbox.fixtures import DEV_A_TOKEN
+from sensorvision import MQTTClient
 from tests.brokers import Mosquitto
 
 from .command import DEADLINE_S, Command, ended
@@ -222,3 +223,50 @@ async def test_broker_is_listened_to(bare: Command, broker: Mosquitto) -> None:
         assert await terminal.ends() == 0
         await terminal.shows(r"dev-a +temperature +21\.5")
         assert DEV_A_TOKEN not in terminal.screen
+
+
+async def test_watch_goes_on_when_the_broker_is_back(
+    bare: Command, broker: Mosquitto
+) -> None:
+    command = bare.with_variables(
+        SENSORVISION_API_KEY=DEV_A_TOKEN,
+        SENSORVISION_MQTT_HOST="127.0.0.1",
+        SENSORVISION_MQTT_PORT=str(broker.port),
+    )
+    async with Terminal(command, "watch", "--mqtt") as terminal:
+        while "21.5" not in terminal.screen:
+            await command("send", "--mqtt", "dev-a", "temperature=21.5")
+        await broker.kill()
+        await terminal.shows(r"Trying again\.")
+        await broker.start()
+        while "22.5" not in terminal.screen:
+            await command("send", "--mqtt", "dev-a", "temperature=22.5")
+        terminal.process.send_signal(signal.SIGINT)
+        assert await terminal.ends() == 0
+
+
+async def test_what_is_no_telemetry_is_passed_over(
+    bare: Command, broker: Mosquitto
+) -> None:
+    command = bare.with_variables(
+        SENSORVISION_API_KEY=DEV_A_TOKEN,
+        SENSORVISION_MQTT_HOST="127.0.0.1",
+        SENSORVISION_MQTT_PORT=str(broker.port),
+    )
+    process = await command.start("watch", "--mqtt", "--json", "--count", "3")
+    async with MQTTClient("127.0.0.1", broker.port) as client:
+        topic = "indcloud/devices/x/telemetry"
+        head = '{"deviceId": "dev-x", "variables": '
+        while process.returncode is None:
+            for text in ("{", "[]", "{}", head + "[1]}", head + '{"t": true}}'):
+                await client.publish(topic, text)
+            moment = '"timestamp": "2026-01-31T12:00:0'
+            await client.publish(topic, head + '{"t": 1}, ' + moment + '0"}')
+            await client.publish(topic, head + '{"t": 2}, ' + moment + '1+00:00"}')
+            await client.publish(topic, head + '{"u": 3}, "timestamp": 0}')
+            await asyncio.sleep(0)
+    watched = await ended(process)
+    told = [(each["variable"], each["value"]) for each in watched.lines()]
+    assert told
+    assert set(told) <= {("t", 1), ("t", 2), ("u", 3)}
+    assert watched.code == 0

@@ -17,6 +17,7 @@ from custom_components.sensorvision.client import (
     ValidationError,
 )
 from custom_components.sensorvision.client.broker import Broker
+from custom_components.sensorvision.client.mqtt_batches import publish_all
 from custom_components.sensorvision.client.mqtt_client import MQTTClient
 from custom_components.sensorvision.client.mqtt_messages import Message, Outgoing
 from custom_components.sensorvision.client.mqtt_statistics import (
@@ -398,6 +399,25 @@ async def test_batch_that_is_cancelled_leaves_nothing_behind(
     mosquitto.thaw()
     await client.publish("a", b"3")
     assert client.statistics().total.sent == 1
+
+
+@pytest.mark.parametrize(
+    "error", [LookupError("It is a bug"), asyncio.CancelledError()]
+)
+async def test_what_is_no_error_of_ours_is_no_result(error: BaseException) -> None:
+    """But ends the batch, as the end of its loop does."""
+
+    async def fail(_message: Outgoing) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        await publish_all(
+            fail,
+            [("a", 1)],
+            max_in_flight=1,
+            stop_on_first_error=False,
+            timeout_s=None,
+        )
 
 
 async def test_topics_are_those_that_this_client_has_seen(client: MQTTClient) -> None:
