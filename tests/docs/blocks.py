@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 import os
 from pathlib import Path
 import re
@@ -53,7 +54,7 @@ def blocks(page: str, language: str) -> list[Block]:
             match[2],
             following[2] if following is not None and following[1] == "text" else None,
         )
-        for match, following in zip(found, [*found[1:], None], strict=True)
+        for match, following in zip_longest(found, found[1:])
         if match[1] == language
     ]
 

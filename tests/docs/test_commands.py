@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from benchmarks.__main__ import _BENCHES as BENCHES
+from proofs.__main__ import _PROOFS as PROOFS
 from sandbox import Sandbox
 from tests.brokers import Mosquitto
 
@@ -49,8 +51,13 @@ async def test_commands(
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
 def test_every_script_that_is_named_is_there(guide: Path) -> None:
-    named = set(re.findall(r"(?<![\w/])scripts/\w+", guide.read_text()))
+    text = guide.read_text()
+    named = set(re.findall(r"(?<![\w/])scripts/\w+", text))
     assert [name for name in named if not (ROOT / name).is_file()] == []
+    for name in re.findall(r"scripts/prove ([a-z-]+)", text):
+        assert name in PROOFS
+    for name in re.findall(r"scripts/bench ([a-z-]+)", text):
+        assert name in BENCHES
 
 
 async def test_every_exit_code_is_in_the_table(tmp_path: Path) -> None:

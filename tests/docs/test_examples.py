@@ -1,16 +1,19 @@
 """What the documentation shows in Python works, stores and prints what it says."""
 
+import ast
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
+import aiohttp
 import pytest
 
 from sandbox import Sandbox
 from tests.brokers import Mosquitto
 
-from .blocks import PYTHON, Block, blocks, is_like, run
+from .blocks import PYTHON, ROOT, Block, blocks, is_like, run
 from .servers import DEVICE, PASSWORD, TOKEN, as_here
 
 PAGES = (
@@ -157,3 +160,35 @@ async def check(
         async with asyncio.timeout(10):
             await until_stored(sandbox)
         assert stored(sandbox) == expected
+
+
+async def test_a_sandbox_in_a_test() -> None:
+    """The lines of its guide hold when something is sent where they say so."""
+    (block,) = blocks("docs/sandbox.md", "python")
+    gap = "...  # send something to sandbox.url"
+    assert gap in block.text
+    code = compile(
+        block.text.replace(gap, "await send(sandbox.url)"),
+        block.page,
+        "exec",
+        ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+    )
+    await FunctionType(code, {"send": send_and_be_cut_off})()
+
+
+async def send_and_be_cut_off(url: str) -> None:
+    """Post a reading whose answer is lost."""
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientError):
+            await session.post(
+                f"{url}/api/v1/ingest/dev-a",
+                json={"temperature": 21.5},
+                headers={"X-API-Key": TOKEN},
+            )
+
+
+def test_no_example_is_left_out() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    names = {str(page.relative_to(ROOT)) for page in pages}
+    shown = {name for name in names if blocks(name, "python")}
+    assert shown == {*PAGES, "docs/sandbox.md"}
