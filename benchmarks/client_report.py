@@ -44,12 +44,29 @@ class Costs:
     Attributes:
         seconds: until the last was answered.
         cpu_s: processor time of the client's process.
+        stored_s: until the server was seen to have all, which over MQTT comes later.
         server_cpu_s: processor time of the server's process.
     """
 
     seconds: float
     cpu_s: float
+    stored_s: float
     server_cpu_s: float
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What goes over the wire for one reading.
+
+    Attributes:
+        requests: of HTTP.
+        bytes_up: that the client sends, without what TCP adds.
+        bytes_down: that it is sent.
+    """
+
+    requests: float
+    bytes_up: float
+    bytes_down: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +94,7 @@ class Report:
             "concurrency": concurrency,
         }
         self._missing: dict[str, str] = {}
-        self._counted: dict[Subject, Relay] = {}
+        self._counted: dict[Subject, Wire] = {}
         self._timed: dict[tuple[float, Subject], list[Costs]] = {}
         self._console = Console(stderr=True, width=_WIDTH)
 
@@ -87,10 +104,14 @@ class Report:
         self._missing[whose] = why
         self._console.print(f"[red]{whose} is not measured: {why}")
 
-    def count(self, subject: Subject, relay: Relay) -> None:
-        """Note what went over the wire."""
-        self._counted[subject] = relay
-        self._print(**asdict(subject), **_wire(relay))
+    def count(self, subject: Subject, relay: Relay, readings: int) -> None:
+        """Note what went over the wire for so many readings."""
+        self._counted[subject] = Wire(
+            relay.requests / readings,
+            relay.bytes_up / readings,
+            relay.bytes_down / readings,
+        )
+        self._print(**asdict(subject), **_rounded(self._counted[subject]))
 
     def time(
         self, round_number: int, away_ms: float, subject: Subject, costs: Costs
@@ -140,8 +161,8 @@ class Report:
             is_good=self.is_good,
             missing=self._missing,
             wire=[
-                {**asdict(subject), **_wire(relay)}
-                for subject, relay in self._counted.items()
+                {**asdict(subject), **_rounded(wire)}
+                for subject, wire in self._counted.items()
             ],
             medians=[
                 {
@@ -157,12 +178,13 @@ class Report:
 
     def _table(self, away_ms: float, found: Mapping[Subject, Costs]) -> Table:
         table = Table(
-            title=f"{self._readings} readings, answers {away_ms:g} ms later; "
-            "x: times the peer's one by one"
+            title=f"{self._readings} readings, answers {away_ms:g} ms later; requests and bytes "
+            "of each; x: how many times the peer's, one by one"
         )
         table.add_column("who", no_wrap=True)
         for column in (
             "s",
+            "stored s",
             "readings/s",
             "x",
             "CPU s",
@@ -178,19 +200,20 @@ class Report:
             base = next(
                 (other for other in found if other.family == subject.family), subject
             )
-            relay, base_relay = self._counted[subject], self._counted[base]
+            wire, base_wire = self._counted[subject], self._counted[base]
             table.add_row(
                 str(subject),
                 f"{costs.seconds:.2f}",
+                f"{costs.stored_s:.1f}",
                 f"{self._readings / costs.seconds:,.0f}",
                 _times(found[base].seconds, costs.seconds),
                 f"{costs.cpu_s:.2f}",
                 _times(found[base].cpu_s, costs.cpu_s),
-                f"{relay.requests:,}",
-                f"{relay.bytes_up:,}",
-                _times(base_relay.bytes_up, relay.bytes_up),
-                f"{relay.bytes_down:,}",
-                _times(base_relay.bytes_down, relay.bytes_down),
+                f"{wire.requests:g}",
+                f"{wire.bytes_up:.0f}",
+                _times(base_wire.bytes_up, wire.bytes_up),
+                f"{wire.bytes_down:.0f}",
+                _times(base_wire.bytes_down, wire.bytes_down),
             )
         return table
 
@@ -199,21 +222,15 @@ class Report:
 
 
 def _columns(found: Sequence[Costs]) -> Iterator[tuple[float, ...]]:
-    rows = [(costs.seconds, costs.cpu_s, costs.server_cpu_s) for costs in found]
+    rows = [
+        (costs.seconds, costs.cpu_s, costs.stored_s, costs.server_cpu_s)
+        for costs in found
+    ]
     yield from zip(*rows, strict=True)
 
 
-def _wire(relay: Relay) -> dict[str, int]:
-    return {
-        "requests": relay.requests,
-        "connections": relay.connections,
-        "bytes_up": relay.bytes_up,
-        "bytes_down": relay.bytes_down,
-    }
-
-
-def _rounded(costs: Costs) -> dict[str, float]:
-    return {key: round(value, 3) for key, value in asdict(costs).items()}
+def _rounded(found: Costs | Wire) -> dict[str, float]:
+    return {key: round(value, 3) for key, value in asdict(found).items()}
 
 
 def _times(base: float, own: float) -> str:

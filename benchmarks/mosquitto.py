@@ -26,15 +26,17 @@ class Mosquitto:
 
     Args:
         folder: takes its configuration.
+        lines: of its configuration, beside the listener.
 
     Attributes:
         port: where it listens on this machine whenever it runs.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *lines: str) -> None:
         self.port = free_port()
         self._configuration = folder / "mosquitto.conf"
-        self._configuration.write_text(_CONFIGURATION.format(port=self.port))
+        listener = _CONFIGURATION.format(port=self.port)
+        self._configuration.write_text("\n".join((listener, *lines, "")))
         self._process: asyncio.subprocess.Process | None = None
 
     @property
