@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 import datetime as dt
 import json
-from pathlib import Path
 
 from aiohttp import ClientSession
 import pytest
@@ -20,15 +19,6 @@ from tests.brokers import Mosquitto, free_port
 from .servers import TOKEN, eventually
 
 NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Run a broker that lets everybody in."""
-    broker = Mosquitto(tmp_path)
-    await broker.start()
-    yield broker
-    await broker.stop()
 
 
 @pytest.fixture

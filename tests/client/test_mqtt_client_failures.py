@@ -28,41 +28,15 @@ from custom_components.sensorvision.client.broker import Broker
 from custom_components.sensorvision.client.mqtt_client import MQTTClient
 from custom_components.sensorvision.client.mqtt_messages import Outgoing, Will
 from custom_components.sensorvision.client.mqtt_status import MqttStatus
-from tests.brokers import Mosquitto, free_port
+from tests.brokers import PASSWORD, Mosquitto, free_port
 
 from .servers import TOKEN, eventually
 from .test_mqtt_client import LONG, reading_only
 
-PASSWORD = "a-password-of-nobody"
 WRONG = "another-that-is-wrong"
 SWIFT = RetryPolicy(attempts=sys.maxsize, first_delay_s=0.01, max_delay_s=0.05)
 noted_attempts: list[int] = []
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Run a broker that lets everybody in."""
-    broker = Mosquitto(tmp_path)
-    await broker.start()
-    yield broker
-    await broker.stop()
-
-
-@pytest.fixture
-async def guarded(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Run a broker that knows one user."""
-    passwords = tmp_path / "passwords"
-    process = await asyncio.create_subprocess_exec(
-        "mosquitto_passwd", "-b", "-c", passwords, "ha", PASSWORD
-    )
-    assert await process.wait() == 0
-    broker = Mosquitto(
-        tmp_path, ("allow_anonymous false", f"password_file {passwords}")
-    )
-    await broker.start()
-    yield broker
-    await broker.stop()
 
 
 async def lost(client: MQTTClient) -> None:
