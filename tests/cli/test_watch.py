@@ -7,9 +7,9 @@ import signal
 
 import pytest
 
+from custom_components.sensorvision.client import MQTTClient
 from sandbox import Sandbox, Settings
 from sandbox.fixtures import DEV_A_TOKEN
-from sensorvision import MQTTClient
 from tests.brokers import Mosquitto
 
 from .command import DEADLINE_S, Command, ended
