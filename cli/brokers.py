@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Awaitable, Callable, TypeVar
 
-from sensorvision import AsyncSensorVisionClient, RetryPolicy, SensorVisionError
+from sensorvision import AsyncSensorVisionClient, SensorVisionError
 from sensorvision.config import Config
 
 from .exits import Exit
@@ -13,12 +13,22 @@ from .failures import CommandError
 
 if TYPE_CHECKING:
     from sensorvision import MQTTClient
+    from sensorvision.mqtt_status import MqttStatus
 
 T = TypeVar("T")
 
 
-def run_broker(config: Config, action: Callable[[MQTTClient], Awaitable[T]]) -> T:
+def run_broker(
+    config: Config,
+    action: Callable[[MQTTClient], Awaitable[T]],
+    on_status: Callable[[MqttStatus], None] | None = None,
+) -> T:
     """Do something with a session with the broker.
+
+    Args:
+        config: where the broker is.
+        action: what to do.
+        on_status: is called when a session begins or is lost.
 
     Raises:
         ConfigError: a setting is wrong or missing.
@@ -37,7 +47,7 @@ def run_broker(config: Config, action: Callable[[MQTTClient], Awaitable[T]]) -> 
     config.require("mqtt_host")
 
     async def run() -> T:
-        told: dict[str, Any] = {"reconnect": RetryPolicy(attempts=1)}
+        told: dict[str, Any] = {"on_status": on_status}
         if config.mqtt_prefix is None:
             prefix = await _prefix_of_server(config)
             told.update({} if prefix is None else {"topic_prefix": prefix})

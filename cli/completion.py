@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import BashComplete, FishComplete, ZshComplete
 
 from .commands import command
 from .exits import Exit
 from .output import is_json, show
 
 _VARIABLE = "_SENSORVISION_COMPLETE"
+_SHELLS = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
 @command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(list(_SHELLS)))
 def completion(shell: str) -> Exit:
     r"""Print what SHELL reads to complete commands and options.
 
@@ -23,10 +24,7 @@ def completion(shell: str) -> Exit:
     fish: sensorvision completion fish > ~/.config/fish/completions/sensorvision.fish
     """
     root = click.get_current_context().find_root()
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise click.UsageError(f"There is no completion for {shell}.")
-    script = kind(root.command, {}, "sensorvision", _VARIABLE).source()
+    script = _SHELLS[shell](root.command, {}, "sensorvision", _VARIABLE).source()
     if is_json():
         show({"shell": shell, "script": script})
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
+from typing import ContextManager
 
 from rich.padding import Padding
 from rich.text import Text
@@ -25,7 +27,8 @@ def doctor(config: Config) -> Exit:
 
     Ends with 1 if a check fails.
     """
-    findings = asyncio.run(diagnose(config))
+    with _waiting():
+        findings = asyncio.run(diagnose(config))
     is_well = all(finding.is_ok is not False for finding in findings)
     if is_json():
         show({"ok": is_well, "checks": [_facts(finding) for finding in findings]})
@@ -34,6 +37,14 @@ def doctor(config: Config) -> Exit:
         for finding in findings:
             _print(finding, width)
     return Exit.DONE if is_well else Exit.NOT_DELIVERED
+
+
+def _waiting() -> ContextManager[object]:
+    """Show a person that something goes on: what is away is waited for."""
+    screen = console(is_for_trouble=True)
+    if is_json() or not screen.is_terminal:
+        return nullcontext()
+    return screen.status("Trying all that sending needs")
 
 
 def _print(finding: Finding, width: int) -> None:

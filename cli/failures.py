@@ -7,7 +7,6 @@ import json
 import click
 
 from sensorvision import (
-    AnswerError,
     AuthenticationError,
     CapabilityError,
     ConfigError,
@@ -16,6 +15,7 @@ from sensorvision import (
     NetworkError,
     PayloadError,
     SensorVisionError,
+    SubscriptionError,
     TokenExistsError,
     ValidationError,
 )
@@ -32,7 +32,7 @@ _EXITS: tuple[tuple[type[SensorVisionError], Exit], ...] = (
     (DeviceExistsError, Exit.ACCOUNT),
     (TokenExistsError, Exit.ACCOUNT),
     (PayloadError, Exit.DATA),
-    (AnswerError, Exit.SERVER),
+    (SubscriptionError, Exit.ACCOUNT),
 )
 
 
@@ -54,7 +54,10 @@ class CommandError(Exception):
         self.exit = exit_
 
     @classmethod
-    def of(cls, err: Exception) -> CommandError:
+    def of(
+        cls,
+        err: CommandError | click.ClickException | SensorVisionError | OSError,
+    ) -> CommandError:
         """Say of another exception what the command says of it."""
         if isinstance(err, CommandError):
             return err
@@ -62,13 +65,9 @@ class CommandError(Exception):
             return cls("usage", err.format_message(), _usage_remedy(err), Exit.USAGE)
         if isinstance(err, SensorVisionError):
             return cls(*_words(err), exit_of(err))
-        if isinstance(err, OSError):
-            name = f"{err.filename} can't be used: " if err.filename else ""
-            reason = err.strerror or type(err).__name__
-            return cls(
-                "file", f"{name}{reason}", "Check the path and its rights", Exit.DATA
-            )
-        raise err
+        name = f"{err.filename} can't be used: " if err.filename else ""
+        problem = f"{name}{err.strerror or type(err).__name__}"
+        return cls("file", problem, "Check the path and its rights", Exit.DATA)
 
     def show(self, *, is_json: bool) -> None:
         """Tell the person, or the program, that called."""
@@ -80,17 +79,13 @@ class CommandError(Exception):
             }
             click.echo(json.dumps(document, ensure_ascii=False), err=True)
         else:
-            click.echo(
-                f"Error: {_stopped(self.problem)} {_stopped(self.remedy)}", err=True
-            )
+            text = f"Error: {_stopped(self.problem)} {_stopped(self.remedy)}"
+            click.echo(text.rstrip(), err=True)
 
 
 def exit_of(err: SensorVisionError) -> Exit:
     """Return how the command ends after one of the client's exceptions."""
-    for kind, code in _EXITS:
-        if isinstance(err, kind):
-            return code
-    return Exit.SERVER
+    return next((code for kind, code in _EXITS if isinstance(err, kind)), Exit.SERVER)
 
 
 def _words(err: SensorVisionError) -> tuple[str, str, str]:

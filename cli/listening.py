@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
-from sensorvision import MQTTClient
 from sensorvision.config import Config
 from sensorvision.topics import TOPIC_PREFIXES
 
 from .brokers import run_broker
 from .moments import read_moment
 from .values import Newest, Update, Values
+
+if TYPE_CHECKING:
+    from sensorvision import MQTTClient
+    from sensorvision.mqtt_status import MqttStatus
 
 
 def listen(
@@ -22,7 +25,7 @@ def listen(
     values: Values,
     update: Update,
 ) -> None:
-    """Show what the broker hands out, until it is gone.
+    """Show what the broker hands out, and go on over lost sessions.
 
     Args:
         config: where the broker is.
@@ -32,9 +35,20 @@ def listen(
         update: is called with what is new.
 
     Raises:
-        SensorVisionError: the broker is gone.
+        SensorVisionError: there is no broker to begin with.
     """
-    run_broker(config, lambda client: _listen(client, wanted, count, values, update))
+
+    def show_status(status: MqttStatus) -> None:
+        if status.is_connected:
+            values.trouble = ""
+        elif status.problem:
+            values.fail(status.problem)
+
+    run_broker(
+        config,
+        lambda client: _listen(client, wanted, count, values, update),
+        show_status,
+    )
 
 
 async def _listen(
@@ -44,11 +58,7 @@ async def _listen(
     values: Values,
     update: Update,
 ) -> None:
-    """Show what the broker hands out of devices' telemetry.
-
-    Raises:
-        SensorVisionError: the broker is gone.
-    """
+    """Show what the broker hands out of devices' telemetry."""
     messages = client.messages()
     await client.subscribe(
         [f"{prefix}/devices/+/telemetry" for prefix in TOPIC_PREFIXES]

@@ -48,8 +48,6 @@ class _LazyGroup(click.Group):
         try:
             loaded = import_module(module, __package__)
         except ModuleNotFoundError as err:
-            if str(err.name).startswith(("sensorvision", __package__)):
-                raise
             extra = "board" if cmd_name == "board" else "cli"
             raise CommandError(
                 "config",

@@ -22,6 +22,8 @@ _TIME = ("timestamp", "time")
 _LONG = {"variable", "value"}
 
 _WHOLE = re.compile(r"[+-]?\d+")
+# What stands for bytes that are not UTF-8.
+_NO_TEXT = "\ufffd"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -127,7 +129,13 @@ class ReadingsFile:
         """
         names = set(self._header)
         problem = ""
-        if len(names) < len(self._header):
+        remedy = (
+            "Begin with device,variable,value,timestamp, or with timestamp,device and"
+            " a column for each variable; without a column device, give --device"
+        )
+        if _NO_TEXT in "".join(names):
+            problem, remedy = "is not in UTF-8", "Save the file as UTF-8"
+        elif len(names) < len(self._header):
             problem = "names a column twice"
         elif not names.intersection(_TIME):
             problem = "has no column timestamp"
@@ -136,32 +144,32 @@ class ReadingsFile:
         elif not names >= _LONG and len(_values_in(self._header)) == 0:
             problem = "has no column of values"
         if problem:
-            raise CommandError(
-                "file",
-                f"The first line of {self._name} {problem}",
-                "Begin with device,variable,value,timestamp, or with timestamp,device and"
-                " a column for each variable; without a column device, give --device",
-                Exit.DATA,
-            )
+            problem = f"The first line of {self._name} {problem}"
+            raise CommandError("file", problem, remedy, Exit.DATA)
 
     def _csv_rows(self) -> Iterator[Row | BadLine]:
         records = self._records()
         while True:
-            line = self._place.line + 1
+            start = self._place
+            line = start.line + 1
+            problem = ""
             try:
                 record = next(records, None)
             except csv.Error as err:
-                yield BadLine(line, f"{err}. Mend its quotes", self._place)
-                records = self._records()
-                continue
+                record, problem = [], f"{err}. Mend its quotes"
             if record is None:
                 return
-            if not any(cell.strip() for cell in record):
+            if not problem and not any(cell.strip() for cell in record):
                 continue
-            if len(record) != len(self._header):
-                wanted, found = len(self._header), len(record)
+            wanted, found = len(self._header), len(record)
+            if not problem and wanted != found:
                 problem = f"{found} cells in place of {wanted}. Mend its commas"
+            if problem:
+                # A stray quote may have taken good lines along, up to the file's end.
+                self._go_to(start)
+                next(self._lines())
                 yield BadLine(line, problem, self._place)
+                records = self._records()
                 continue
             cells = dict(zip(self._header, record))
             if set(cells) >= _LONG:
@@ -233,6 +241,8 @@ def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: A
 
 def _checked(device_id: str, name: str, value: object) -> tuple[int | float, str]:
     """Return a number that can be sent, or what is wrong with it."""
+    if _NO_TEXT in f"{device_id}{name}":
+        return 0, f"{device_id} {name} is not in UTF-8. Save the file as UTF-8"
     try:
         number = _number(name, value)
         bulk_item(device_id, {name: number}, None)

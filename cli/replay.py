@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
@@ -66,8 +67,8 @@ def replay(
     can't be sent are told by their number and passed over.
 
     What the server has acknowledged is noted beside FILE. After an interruption of any
-    kind, the same command goes on there, and sends again at most the hundred readings that
-    were under way. Lines that are added to FILE later are sent by the next run.
+    kind, the same command goes on there, and sends again at most the one request that was
+    under way. Lines that are added to FILE later are sent by the next run.
     """
     patience = PATIENCE
     if config.retries is not None:
@@ -83,13 +84,28 @@ def replay(
         else:
             kept = state or file.with_name(file.name + journal.SUFFIX)
             begun = _begun(file, kept, str(config.url), readings, restart)
-            done = run_client(
-                config,
-                lambda client: _send(
-                    client, readings, strict, begun, patience, file, kept
-                ),
-            )
+            with _resumable():
+                done = run_client(
+                    config,
+                    lambda client: _send(
+                        client, readings, strict, begun, patience, file, kept
+                    ),
+                )
     return _tell(begun, done)
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Say after Ctrl-C that nothing is lost by it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandError(
+            "interrupted",
+            "Interrupted",
+            "Run the same command again: it goes on where it was",
+            Exit.INTERRUPTED,
+        ) from None
 
 
 def _begun(
@@ -222,7 +238,8 @@ def _tell(begun: Progress, done: Progress) -> Exit:
     if is_json():
         show({**counts, "line": done.line})
     else:
-        text = f"{counts['delivered']} readings delivered"
+        count = counts["delivered"]
+        text = f"{count} reading{'' if count == 1 else 's'} delivered"
         if counts["refused"]:
             text += f", {counts['refused']} refused by the server"
         if counts["bad"]:

@@ -9,7 +9,7 @@ from typing import Callable, Iterable, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from .output import age, instant, number
+from .output import age, instant, is_json, number, warn
 from .tables import table
 
 
@@ -47,6 +47,12 @@ class Values:
     def __init__(self) -> None:
         self.trouble = ""
         self._values: dict[tuple[str, str], Newest] = {}
+
+    def fail(self, problem: str) -> None:
+        """Note that nothing new comes for now; a program is told once."""
+        if is_json() and not self.trouble:
+            warn(problem)
+        self.trouble = f"{problem.rstrip('.')}. Trying again."
 
     def take(self, found: Iterable[Newest]) -> list[Newest]:
         """Take in what was found; return what is new of it."""

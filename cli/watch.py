@@ -6,10 +6,7 @@ import asyncio
 from contextlib import contextmanager
 import datetime as dt
 import itertools
-from typing import (
-    Iterator,
-    Sequence,
-)
+from typing import Iterator, Sequence
 
 import click
 from rich.live import Live
@@ -27,7 +24,7 @@ from sensorvision.config import Config
 from .commands import command, run_client, with_config
 from .exits import Exit
 from .failures import CommandError
-from .output import is_json, show, warn
+from .output import is_json, show
 from .tables import console
 from .values import Newest, Update, Values
 
@@ -70,7 +67,7 @@ def watch(
     with _shown(values) as update:
         try:
             if is_mqtt:
-                # Loaded here: without --mqtt nobody needs its library.
+                # Loaded here, as a watch of the server needs nothing of MQTT.
                 from .listening import listen
 
                 listen(config, devices, count, values, update)
@@ -130,7 +127,7 @@ async def _look(
         except (NetworkError, RateLimitError, ServerError) as err:
             if look == 1:
                 raise
-            _tell_trouble(values, CommandError.of(err).problem)
+            values.fail(CommandError.of(err).problem)
             update(())
         else:
             values.trouble = ""
@@ -181,9 +178,3 @@ async def _found(
         for variable in found
         if variable.last_value is not None and variable.last_value_at is not None
     ]
-
-
-def _tell_trouble(values: Values, problem: str) -> None:
-    values.trouble = f"{problem}. Trying again."
-    if is_json():
-        warn(problem)

@@ -1,5 +1,6 @@
 """Tell Sphinx how the documentation becomes a site."""  # noqa: INP001
 
+import builtins
 from pathlib import Path, PurePosixPath
 import posixpath
 import re
@@ -21,6 +22,7 @@ import sensorvision  # noqa: E402
 
 REPOSITORY = "https://github.com/sensorvision-ha/sensorvision"
 LOCAL_LINK = re.compile(r"(?<=\]\()(\.\.?/[^)#\s]*)")
+OPTION = re.compile(r"`[^`]*`|(?<![\w-])(--[a-z][a-z-]*)")
 
 project = "SensorVision"
 copyright = "the SensorVision contributors, MIT licence"  # noqa: A001
@@ -74,10 +76,12 @@ def link_to_what_is_public(
 ) -> Element | reference | None:
     """Lead a type to the name that it is imported by, and leave foreign ones unlinked.
 
-    Of ours, one that is nowhere in the reference is warned of.
+    Of ours, one that is nowhere in the reference is warned of; what a function raises is
+    ours unless it is Python's.
     """
     module, _, name = node.get("reftarget", "").rpartition(".")
-    is_ours = module.split(".")[0] == "sensorvision"
+    is_raised = node.get("reftype") == "exc" and not hasattr(builtins, name)
+    is_ours = module.split(".")[0] == "sensorvision" or (not module and is_raised)
     if module and not is_ours:
         return shown
     found = env.domains.python_domain.resolve_xref(
@@ -94,9 +98,24 @@ def keep_colon(
         lines[:1] = re.split(r"(?<=:) ", lines[0], maxsplit=1)
 
 
+def keep_signs(app: Sphinx, context: object, lines: list[str]) -> None:
+    """Let a star in a command's help be no markup, and two dashes not become one."""
+
+    def mark(found: re.Match[str]) -> str:
+        return f"``{found[1]}``" if found[1] else found[0]
+
+    lines[:] = [
+        line if line.startswith("..") else OPTION.sub(mark, line.replace("*", r"\*"))
+        for line in lines
+    ]
+
+
 def setup(app: Sphinx) -> None:
     """Register the above with Sphinx."""
     app.add_lexer("csv", TextLexer)
     app.connect("source-read", link_out_of_the_docs)
     app.connect("autodoc-process-docstring", keep_colon, priority=400)
+    app.connect("sphinx-click-process-description", keep_signs)
+    app.connect("sphinx-click-process-options", keep_signs)
+    app.connect("sphinx-click-process-epilog", keep_signs)
     app.connect("missing-reference", link_to_what_is_public)

@@ -7,6 +7,7 @@ from pathlib import Path
 import signal
 import socket
 
+PASSWORD = "a-password-of-nobody"
 _DEADLINE_S = 10
 
 

@@ -56,11 +56,12 @@ class Account:
         self._loop.run_until_complete(self._client.close())
         self._loop.close()
 
-    def token(self, device_id: str, *, is_rotated: bool) -> str | None:
+    def token(self, device_id: str, *, firmware: str, is_rotated: bool) -> str | None:
         """Make a token for a device, which is made where it is not there yet.
 
         Args:
             device_id: of the device.
+            firmware: what the server is to show as the device's.
             is_rotated: whether a token that is there is replaced, which shuts out
                 whatever uses it.
 
@@ -70,14 +71,17 @@ class Account:
         Raises:
             ProvisionError: the login or the device id is refused, or nobody answers.
         """
-        return self._ask(self._token(device_id, is_rotated=is_rotated))
+        return self._ask(self._token(device_id, firmware, is_rotated=is_rotated))
 
-    async def _token(self, device_id: str, *, is_rotated: bool) -> str | None:
+    async def _token(
+        self, device_id: str, firmware: str, *, is_rotated: bool
+    ) -> str | None:
         is_new = True
         try:
-            await self._client.add_device(device_id)
+            await self._client.add_device(device_id, firmware_version=firmware)
         except DeviceExistsError:
             is_new = False
+            await self._client.update_device(device_id, firmware_version=firmware)
         try:
             return await self._client.create_token(device_id)
         except TokenExistsError:

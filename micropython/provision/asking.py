@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import os
+from pathlib import Path
 import sys
 from typing import Any
 
@@ -23,6 +24,7 @@ class Given:
         sensors: texts as `parse_sensor` reads them.
         wifi: name and country of a network, None where nothing was said.
         assignments: texts as `parse_assignment` reads them.
+        own_sensors: files of sensors that are not the port's.
     """
 
     settings: dict[str, Any] | None
@@ -30,6 +32,7 @@ class Given:
     sensors: Sequence[str]
     wifi: Mapping[str, Any]
     assignments: Sequence[str]
+    own_sensors: Sequence[Path] = ()
 
 
 def complete(base: Mapping[str, Any], given: Given) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 import re
 import shutil
@@ -16,19 +17,23 @@ from .manifest import device_files
 _MAIN = "main.py"
 
 
-def build(directory: Path, mpy_version: int) -> dict[str, Path]:
+def build(
+    directory: Path, mpy_version: int, own_sensors: Sequence[Path] = ()
+) -> dict[str, Path]:
     """Write what goes onto a board into a directory.
 
     Args:
         directory: where to write.
         mpy_version: of the bytecode that the board's firmware loads.
+        own_sensors: files that go beside the port's sensors.
 
     Returns:
         The files by their path on the board, such as `/sensorvision/node.mpy`.
     """
     is_compiled = mpy_version == emitted_version()
     built = {}
-    for target, source in device_files().items():
+    own = {f"sensorvision/sensors/{path.name}": path for path in own_sensors}
+    for target, source in {**device_files(), **own}.items():
         path = directory / target
         path.parent.mkdir(parents=True, exist_ok=True)
         if is_compiled and target != _MAIN:

@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from . import (
-    copying,
     firmware,
     images,
     install,
@@ -27,9 +26,8 @@ from . import (
 from .asking import Given
 from .errors import Exit, ProvisionError
 from .mpremote import Board
+from .options import PATH, own_sensor_option, with_settings
 from .telling import json_option, tell, tell_error, warn
-
-_PATH = click.Path(path_type=Path)
 
 _CODES = """
 \b
@@ -56,84 +54,6 @@ _wait_option = click.option(
 _timeout_option = click.option(
     "--timeout", default=90, show_default=True, help="Seconds for the first reading."
 )
-_settings_options = (
-    click.option(
-        "--settings", "settings_file", type=_PATH, help="Settings file to begin with."
-    ),
-    click.option(
-        "--url", help="Where it sends to: http://, https://, mqtt:// or mqtts://."
-    ),
-    click.option("--device-id", help="The device's id on the server."),
-    click.option("--ssid", help="Name of the Wi-Fi network."),
-    click.option("--country", help="Country code whose radio rules hold, such as DE."),
-    click.option("--interval", type=int, help="Seconds between two readings."),
-    click.option(
-        "--sensor", "sensors", multiple=True, help="Such as bme280:sda=21,scl=22."
-    ),
-    click.option(
-        "--set",
-        "assignments",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Any other setting, such as sleep=deep or store.kb=32; VALUE may be JSON.",
-    ),
-    click.option(
-        "--ca", type=_PATH, help="Certificate of the server's authority, PEM or DER."
-    ),
-    click.option("--login", help="Your user name on the server, to get a token with."),
-    click.option(
-        "--server", help="The server's URL for --login, where --url is a broker's."
-    ),
-    click.option(
-        "--rotate-token",
-        is_flag=True,
-        help="With --login: replace a token that the device has already.",
-    ),
-)
-
-
-def _with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options for settings, as two arguments and a certificate."""
-
-    @functools.wraps(command)
-    def gather(
-        settings_file: Path | None,
-        url: str | None,
-        device_id: str | None,
-        ssid: str | None,
-        country: str | None,
-        interval: int | None,
-        sensors: tuple[str, ...],
-        assignments: tuple[str, ...],
-        ca: Path | None,
-        login: str | None,
-        server: str | None,
-        rotate_token: bool,
-        **others: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
-        # What is wrong on this side is said before the board is touched.
-        given = Given(
-            settings.read_file(settings_file) if settings_file else None,
-            {"url": url, "device_id": device_id, "interval_s": interval},
-            sensors,
-            {"ssid": ssid, "country": country},
-            assignments,
-        )
-        for text in assignments:
-            settings.parse_assignment(text)
-        if rotate_token and not login:
-            raise click.UsageError("--rotate-token needs --login.")
-        return command(
-            given=given,
-            certificate=copying.certificate(ca) if ca else None,
-            login=work.Login(login, server, rotate_token) if login else None,
-            **others,
-        )
-
-    decorated: Callable[..., Any] = gather
-    for option in reversed(_settings_options):
-        decorated = option(decorated)
-    return decorated
 
 
 def _ends_by_code(command: Callable[..., Exit | None]) -> Callable[..., None]:
@@ -202,7 +122,7 @@ def list_boards(port: str | None) -> Exit:
 @click.option(
     "--firmware",
     "firmware_file",
-    type=_PATH,
+    type=PATH,
     help="MicroPython for the board, .bin (ESP32) or .uf2 (Pico), installed where none is.",
 )
 @click.option("--reinstall", is_flag=True, help="Install --firmware over another one.")
@@ -212,12 +132,12 @@ def list_boards(port: str | None) -> Exit:
     help="An ESP32 is in its boot mode already: BOOT was held during a reset.",
 )
 @click.option(
-    "--drive", type=_PATH, help="Where the drive of a Pico in BOOTSEL mode is mounted."
+    "--drive", type=PATH, help="Where the drive of a Pico in BOOTSEL mode is mounted."
 )
 @_wait_option
 @_timeout_option
 @_ends_by_code
-@_with_settings
+@with_settings
 def flash(
     *,
     port: str | None,
@@ -264,7 +184,7 @@ def flash(
 @_wait_option
 @_timeout_option
 @_ends_by_code
-@_with_settings
+@with_settings
 def configure(
     *,
     port: str | None,
@@ -320,23 +240,24 @@ def logs(port: str | None, seconds: float | None) -> Exit:
 @click.option(
     "--release",
     "directory",
-    type=_PATH,
+    type=PATH,
     metavar="DIR",
     help="Touch no board, but write into DIR what boards fetch over the air.",
 )
 @click.option(
     "--zip",
     "archive",
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="Touch no board, but write FILE, a zip to unpack onto one.",
 )
 @click.option("--version", help="With --release: its version, by default the port's.")
 @click.option(
     "--key-file",
-    type=_PATH,
+    type=PATH,
     help="With --release: holds the key that boards have as update.key.",
 )
+@own_sensor_option
 @_ends_by_code
 def update(
     port: str | None,
@@ -346,6 +267,7 @@ def update(
     archive: Path | None,
     version: str | None,
     key_file: Path | None,
+    own_sensors: tuple[Path, ...],
 ) -> Exit:
     """Bring the port's files on a board up to date by cable, and keep its settings."""
     if (key_file or version) and not directory:
@@ -358,11 +280,13 @@ def update(
         tell(f"Version {release.port_version()} is in {archive}.", "written")
     if directory or archive:
         return Exit.DONE
+    for path in own_sensors:
+        settings.add_sensor(path)
     found, survey = _flashed(port, wait)
     work.write(
         found,
         survey,
-        Given(None, {}, (), {}, ()),
+        Given(None, {}, (), {}, (), own_sensors),
         certificate=None,
         login=None,
         is_whole=True,

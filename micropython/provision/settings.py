@@ -174,6 +174,34 @@ def check(settings: Mapping[str, Any]) -> None:
         ) from None
 
 
+def add_sensor(path: Path) -> None:
+    """Let a sensor of one's own stand in settings, as those of the port do.
+
+    Raises:
+        ProvisionError: the file holds none.
+    """
+    sensors = device_module("sensors")
+    name = path.stem
+    problem = ""
+    if path.suffix != ".py" or not name.isidentifier() or not path.is_file():
+        problem = "is no file of Python"
+    elif name in sensors.TYPES:
+        problem = "has the name of one of the port's sensors"
+    else:
+        sensors.__path__.append(str(path.resolve().parent))
+        try:
+            dict(sensors.find(name).OPTIONS)
+        except (SyntaxError, ImportError, AttributeError, TypeError) as err:
+            problem = f"can't be used: {err}"
+    if problem:
+        raise ProvisionError(
+            Exit.SETTINGS,
+            f"--own-sensor {path} {problem}. Give a file such as soil.py that has a class "
+            f"{name.upper()} with OPTIONS",
+        )
+    sensors.TYPES.append(name)
+
+
 def _with_suggestion(problem: str) -> str:
     """Name the one of the known words that an unknown one resembles, if one does."""
     unknown = re.match(

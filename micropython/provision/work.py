@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from sensorvision.version import build_info
+
 from . import (
     asking,
     copying,
@@ -161,13 +163,14 @@ def write(
     settings.check({**chosen, "token": chosen.get("token") or _NO_TOKEN})
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        files = build(directory / "files", survey.mpy_version) if is_whole else {}
+        own = given.own_sensors
+        files = build(directory / "files", survey.mpy_version, own) if is_whole else {}
         if certificate:
             files[copying.CA_PATH] = directory / "ca.der"
             files[copying.CA_PATH].write_bytes(certificate)
         plan = copying.plan(files, survey, is_whole=is_whole)
         if login and is_login_needed:
-            chosen["token"] = _token(login, chosen, certificate)
+            chosen["token"] = _token(login, chosen, certificate, survey)
         # First, because a token is shown once: a cable pulled later does not lose it.
         if chosen != base or given.settings is not None:
             _write_settings(board, chosen, directory, login)
@@ -269,7 +272,9 @@ def _say_it_stays(found: Survey) -> None:
     tell(f"MicroPython {version} stays on the board; --reinstall would replace it.")
 
 
-def _token(login: Login, chosen: dict[str, Any], certificate: bytes | None) -> str:
+def _token(
+    login: Login, chosen: dict[str, Any], certificate: bytes | None, survey: Survey
+) -> str:
     """Return a token for the device, which is made where it is not there yet."""
     url = login.server or str(chosen["url"])
     if not url.startswith("http"):
@@ -281,7 +286,11 @@ def _token(login: Login, chosen: dict[str, Any], certificate: bytes | None) -> s
     device_id = str(chosen["device_id"])
     password = asking.ask_secret(f"password of {login.user}", PASSWORD_VARIABLE)
     with Account(url, login.user, password, certificate) as account:
-        token = account.token(device_id, is_rotated=login.is_rotated)
+        token = account.token(
+            device_id,
+            firmware=_build(survey),
+            is_rotated=login.is_rotated,
+        )
     if token:
         tell(
             f"The server has the device {device_id}, and made a token for it.", "token"
@@ -297,6 +306,13 @@ def _token(login: Login, chosen: dict[str, Any], certificate: bytes | None) -> s
         raise ProvisionError(
             Exit.ACCOUNT, f"{err}, or replace it with --rotate-token"
         ) from None
+
+
+def _build(survey: Survey) -> str:
+    """Return what the server shows as the firmware of a board's device."""
+    port = build_info()
+    version = ".".join(str(part) for part in survey.version)
+    return f"sensorvision {port.version} ({port.revision}), MicroPython {version}"
 
 
 def _write_settings(

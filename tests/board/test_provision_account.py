@@ -1,6 +1,7 @@
 """A board gets its device and its token from the server, with a person's login."""
 
 from pathlib import Path
+import re
 
 import pytest
 
@@ -8,6 +9,7 @@ from micropython.provision.account import Account
 from micropython.provision.errors import Exit, ProvisionError
 from sandbox import Sandbox
 from sandbox.fixtures import ALICE_PASSWORD
+from sensorvision.version import __version__
 
 from .conftest import Plug
 from .provisioning import board, flash, options
@@ -26,6 +28,10 @@ async def test_login_makes_the_device_and_its_token_and_the_board_keeps_it(
     assert device
     assert device.api_token
     assert device.api_token not in first.output
+    assert re.fullmatch(
+        rf"sensorvision {re.escape(__version__)} \(\w+\), MicroPython 1\.\d+\.\d+",
+        device.firmware_version or "",
+    )
     assert sandbox.store.values("attic", "temperature")
     # The token is on the board: nobody has to log in for the next change.
     again = await board("configure", port, "--interval=2", "--login=alice")
@@ -52,6 +58,7 @@ async def test_token_that_is_there_is_replaced_only_when_asked(
     assert before
     assert after
     assert before.api_token != after.api_token
+    assert (after.firmware_version or "").startswith("sensorvision ")
     assert sandbox.store.values("dev-a", "temperature")
 
 
@@ -93,7 +100,7 @@ def test_server_that_is_away_is_told() -> None:
         Account("http://127.0.0.1:1", "alice", "secret-of-alice", None) as account,
         pytest.raises(ProvisionError, match="Check that the server is on") as caught,
     ):
-        account.token("attic", is_rotated=False)
+        account.token("attic", firmware="none", is_rotated=False)
     assert caught.value.code == Exit.ACCOUNT
     assert "secret-of-alice" not in str(caught.value)
 

@@ -4,6 +4,7 @@ from sandbox import Sandbox
 from sandbox.fixtures import ALICE_PASSWORD, DEV_A_TOKEN
 
 from .command import Command
+from .terminal import Terminal
 
 
 async def test_healthy_way_is_told_check_by_check(
@@ -48,3 +49,13 @@ async def test_server_that_is_away_leaves_the_rest_untried(
     states = [each["ok"] for each in told.json()["checks"]]
     assert False in states
     assert None in states[states.index(False) :]
+
+
+async def test_person_sees_that_something_goes_on(
+    device: Command, sandbox: Sandbox
+) -> None:
+    sandbox.faults.set("latency", seconds=1, times=1)
+    async with Terminal(device, "doctor") as terminal:
+        await terminal.shows("Trying all that sending needs")
+        assert await terminal.ends() == 0
+        await terminal.shows("credential +The server takes a device token")

@@ -57,7 +57,9 @@ async def test_script_says_why_nothing_is_sent(
     )
     code, out = await python(command, tmp_path / "dev-a", "sensor.py", "--once")
     assert code == 1
-    assert out.startswith("WARNING Nothing sent: ")
+    assert "WARNING Not sent: The connection to 127.0.0.1 failed" in out
+    # It waits there for the server.
+    assert (tmp_path / "dev-a" / "readings.db").exists()
 
 
 async def test_test_of_the_script_passes(bare: Command, tmp_path: Path) -> None:

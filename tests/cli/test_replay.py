@@ -4,6 +4,7 @@ from collections import Counter
 import datetime as dt
 import json
 from pathlib import Path
+import signal
 
 import pytest
 
@@ -34,9 +35,9 @@ def stored(sandbox: Sandbox, variable: str = "t") -> Counter[float]:
     )
 
 
-def write(file: Path, text: str) -> None:
+def write(file: Path, text: str, encoding: str = "utf-8") -> None:
     """Write a file as it stands here."""
-    file.write_bytes(text.encode())
+    file.write_bytes(text.encode(encoding))
 
 
 @pytest.fixture
@@ -70,9 +71,10 @@ async def test_long_form_keeps_its_times(
             '{{"device": "dev-a", "variables": {{"t": 1, "u": 2}}, "timestamp": "{0}"}}\n\n'
             '{{"device": "dev-a", "variable": "t", "value": 3, "timestamp": "{1}"}}\n'
         ),
+        "time,device,t,u\n1769860800,dev-a,1,2\n1769860801.5,dev-a,3,\n",
         '"timestamp","device","t","u","two\nlines"\n{0},dev-a,1,2,\n{1},dev-a,3,,\n',
     ],
-    ids=["wide", "semicolons", "long with tabs", "JSON lines", "quoted"],
+    ids=["wide", "semicolons", "long with tabs", "JSON lines", "seconds", "quoted"],
 )
 async def test_each_form_is_read(
     user: Command, sandbox: Sandbox, file: Path, text: str
@@ -135,7 +137,7 @@ async def test_bad_lines_are_told_by_number_and_passed_over(
     write(file, "\n".join(["device,variable,value,timestamp", *rows, good, ""]))
     ended = await user("replay", file.name)
     assert ended.code == 1
-    assert ended.out == "1 readings delivered, 6 bad lines or cells passed over.\n"
+    assert ended.out == "1 reading delivered, 6 bad lines or cells passed over.\n"
     for number, (line, problem) in enumerate(
         zip(ended.err.splitlines(), _BAD.values(), strict=True), start=2
     ):
@@ -143,6 +145,33 @@ async def test_bad_lines_are_told_by_number_and_passed_over(
         assert problem in line
         assert line.endswith(" Not sent.")
     assert stored(sandbox) == {1: 1}
+
+
+@pytest.mark.parametrize("bad", ['"dev-a,t,9,{0}', 'dev-a,t,9,"{0}', 'dev-a,"t,9,{0}'])
+async def test_stray_quote_takes_no_good_line_along(
+    user: Command, sandbox: Sandbox, file: Path, bad: str
+) -> None:
+    head, *rows = long_form(3).splitlines()
+    rows.insert(1, bad.format(moment(9)))
+    write(file, "\n".join([head, *rows]))
+    ended = await user("replay", "--json", file.name)
+    assert ended.json() == {"delivered": 3, "refused": 0, "bad": 1, "line": 5}
+    assert stored(sandbox) == {0: 1, 1: 1, 2: 1}
+    assert '"line": 3' in ended.err
+
+
+async def test_text_that_is_not_utf_8_is_told(
+    user: Command, sandbox: Sandbox, file: Path
+) -> None:
+    row = f"dev-a,temp\xe9rature,1,{moment(0)}\ndev-a,t,1,{moment(0)}\n"
+    write(file, f"device,variable,value,timestamp\n{row}", "latin-1")
+    told = await user("replay", file.name)
+    assert told.code == 1
+    assert "Line 2: " in told.err
+    assert "is not in UTF-8. Save the file as UTF-8" in told.err
+    assert stored(sandbox) == {1: 1}
+    write(file, "timestamp,device,temp\xe9rature\n", "latin-1")
+    assert "is not in UTF-8" in (await user("replay", file.name, "--restart")).err
 
 
 async def test_bad_json_lines_are_told_as_json(user: Command, tmp_path: Path) -> None:
@@ -191,6 +220,23 @@ async def test_kill_in_the_middle_loses_nothing(
     after = stored(sandbox)
     assert set(after) == set(range(1000))
     assert after.total() - 1000 <= _CHUNK
+
+
+async def test_ctrl_c_says_that_nothing_is_lost(
+    user: Command, sandbox: Sandbox, file: Path
+) -> None:
+    write(file, long_form(1000))
+    sandbox.faults.set("latency", seconds=0.2, path="/api/v1/data/bulk")
+    process = await user.start("replay", "--json", file.name)
+    await eventually(lambda: len(sandbox.store.values("dev-a")) > _CHUNK)
+    process.send_signal(signal.SIGINT)
+    interrupted = await ended(process)
+    assert interrupted.code == 130
+    assert interrupted.error() == {
+        "error": "interrupted",
+        "message": "Interrupted",
+        "remedy": "Run the same command again: it goes on where it was",
+    }
 
 
 async def test_second_run_sends_what_was_added_alone(
@@ -274,7 +320,7 @@ async def test_what_the_server_refuses_is_told_and_passed_over(
     write(file, long_form(2).replace("dev-a,t,0", "dev-b,t,0"))
     ended = await user("replay", file.name)
     assert ended.code == 1
-    assert ended.out == "1 readings delivered, 1 refused by the server.\n"
+    assert ended.out == "1 reading delivered, 1 refused by the server.\n"
     assert ended.err.startswith("Line 2: the server refused it: ")
     assert stored(sandbox) == {1: 1}
 
@@ -309,6 +355,28 @@ async def test_credential_that_is_refused_stops_it(user: Command, file: Path) ->
     ended = await command("replay", "--json", file.name)
     assert ended.code == 9
     assert ended.error()["error"] == "login"
+
+
+async def test_account_that_is_gone_in_the_middle_stops_it(
+    account: Command, sandbox: Sandbox, file: Path
+) -> None:
+    write(file, long_form(1000))
+    sandbox.faults.set("latency", seconds=0.2, path="/api/v1/data/bulk")
+    process = await account.start("replay", "--json", file.name)
+    await eventually(lambda: len(sandbox.store.values("dev-a")) >= _CHUNK)
+    sandbox.store.connection.execute("UPDATE users SET username = 'bob'")
+    stopped = await ended(process)
+    assert stopped.code == 9
+    assert stopped.error()["error"] == "auth"
+
+
+async def test_trouble_that_passes_is_waited_for(
+    user: Command, sandbox: Sandbox, file: Path
+) -> None:
+    write(file, long_form(3))
+    sandbox.faults.set("http_503", times=1, path="/api/v1/data/bulk")
+    assert (await user("replay", file.name)).code == 0
+    assert stored(sandbox) == {0: 1, 1: 1, 2: 1}
 
 
 async def test_server_that_is_away_stops_it_where_it_can_go_on(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Sandbox, Settings
+from sandbox import Mode, Sandbox, Settings
 from sandbox.fixtures import DEV_A_TOKEN
 from tests.brokers import Mosquitto
 from tests.client.servers import eventually
 
-from .command import Command
+from .command import ROOT, Command
 
 
 def stored(sandbox: Sandbox, device_id: str) -> dict[str, float]:
@@ -140,3 +140,46 @@ async def test_broker_that_is_away_is_told(bare: Command, broker: Mosquitto) -> 
     assert ended.code == 10
     assert ended.error()["error"] == "network"
     assert DEV_A_TOKEN not in ended.err
+
+
+async def test_topics_begin_as_the_server_says(
+    bare: Command, broker: Mosquitto
+) -> None:
+    old = frozenset({Mode.BEFORE_2025_12_06})
+    settings = Settings(fixtures="contract", broker=broker.url, modes=old)
+    async with Sandbox(settings) as sandbox:
+        command = bare.with_variables(
+            SENSORVISION_URL=sandbox.url,
+            SENSORVISION_API_KEY=DEV_A_TOKEN,
+            SENSORVISION_MQTT_HOST="127.0.0.1",
+            SENSORVISION_MQTT_PORT=str(broker.port),
+        )
+        assert (await command("send", "dev-a", "voltage=230", "--mqtt")).code == 0
+        await eventually(lambda: sandbox.store.values("dev-a"))
+
+
+async def test_broker_is_enough_while_the_server_is_away(
+    bare: Command, broker: Mosquitto, unused_tcp_port: int
+) -> None:
+    command = bare.with_variables(
+        SENSORVISION_URL=f"http://127.0.0.1:{unused_tcp_port}",
+        SENSORVISION_API_KEY=DEV_A_TOKEN,
+        SENSORVISION_MQTT_HOST="127.0.0.1",
+        SENSORVISION_MQTT_PORT=str(broker.port),
+        SENSORVISION_RETRIES="0",
+    )
+    told = command.with_variables(SENSORVISION_MQTT_PREFIX="sensorvision")
+    for each in (command, told):
+        assert (await each("send", "dev-a", "t=1", "--mqtt")).code == 0
+
+
+async def test_missing_library_for_mqtt_is_named(bare: Command) -> None:
+    # Found before the library itself, and as good as none.
+    (bare.folder / "aiomqtt.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'aiomqtt'\", name='aiomqtt')"
+    )
+    command = bare.with_variables(PYTHONPATH=f"{bare.folder}:{ROOT}")
+    for words in (("send", "dev-a", "t=1"), ("watch",)):
+        ended = await command(*words, "--mqtt", "--json")
+        assert ended.code == 6
+        assert 'pip install "sensorvision[mqtt]"' in ended.error()["remedy"]

@@ -2,89 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-import fcntl
-import os
 from pathlib import Path
-import pty
-import re
 import signal
-import struct
-import sys
-import termios
-from typing import Self
 
 import pytest
 
+from custom_components.sensorvision.client import MQTTClient
 from sandbox import Sandbox, Settings
 from sandbox.fixtures import DEV_A_TOKEN
 from tests.brokers import Mosquitto
 
 from .command import DEADLINE_S, Command, ended
+from .terminal import Terminal
 
 _SHOWN_CURSOR = "\x1b[?25h"
-
-
-class Terminal:
-    """A command in a terminal of 80 columns.
-
-    Attributes:
-        screen: all that it has written.
-    """
-
-    def __init__(self, command: Command, *words: str) -> None:
-        self.screen = ""
-        self._command = command
-        self._words = words
-        self._ours, self._theirs = pty.openpty()
-        size = struct.pack("HHHH", 24, 80, 0, 0)
-        fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, size)
-
-    async def __aenter__(self) -> Self:
-        """Start the command."""
-        environment = {**self._command.environment(), "TERM": "xterm"}
-        del environment["COLUMNS"]
-        self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli", *self._words),
-            cwd=self._command.folder,
-            env=environment,
-            stdin=self._theirs,
-            stdout=self._theirs,
-            stderr=self._theirs,
-        )
-        os.close(self._theirs)
-        os.set_blocking(self._ours, False)
-        asyncio.get_running_loop().add_reader(self._ours, self._read)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """End it, if it has not ended."""
-        asyncio.get_running_loop().remove_reader(self._ours)
-        if self.process.returncode is None:
-            self.process.kill()
-            await self.process.wait()
-        os.close(self._ours)
-
-    def _read(self) -> None:
-        try:
-            self.screen += os.read(self._ours, 65536).decode(errors="replace")
-        except OSError:
-            # The other end is closed: the command has ended.
-            asyncio.get_running_loop().remove_reader(self._ours)
-
-    def write(self, text: str) -> None:
-        """Type something."""
-        os.write(self._ours, text.encode())
-
-    async def shows(self, pattern: str) -> None:
-        """Wait until something is on the screen."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not re.search(pattern, self.screen):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-
-    async def ends(self) -> int:
-        """Wait for its exit code."""
-        async with asyncio.timeout(DEADLINE_S):
-            return await self.process.wait()
 
 
 async def test_live_table_shows_new_values_until_ctrl_c(
@@ -184,6 +115,16 @@ async def test_user_key_sees_no_values(user: Command) -> None:
     assert watched.error()["error"] == "capability"
 
 
+async def test_server_that_is_away_from_the_start_ends_it(
+    account: Command, unused_tcp_port: int
+) -> None:
+    command = account.with_variables(
+        SENSORVISION_URL=f"http://127.0.0.1:{unused_tcp_port}",
+        SENSORVISION_RETRIES="0",
+    )
+    assert (await command("watch")).code == 10
+
+
 async def test_device_that_is_not_there_is_told(account: Command) -> None:
     watched = await account("watch", "dev-x")
     assert watched.code == 9
@@ -222,3 +163,50 @@ async def test_broker_is_listened_to(bare: Command, broker: Mosquitto) -> None:
         assert await terminal.ends() == 0
         await terminal.shows(r"dev-a +temperature +21\.5")
         assert DEV_A_TOKEN not in terminal.screen
+
+
+async def test_watch_goes_on_when_the_broker_is_back(
+    bare: Command, broker: Mosquitto
+) -> None:
+    command = bare.with_variables(
+        SENSORVISION_API_KEY=DEV_A_TOKEN,
+        SENSORVISION_MQTT_HOST="127.0.0.1",
+        SENSORVISION_MQTT_PORT=str(broker.port),
+    )
+    async with Terminal(command, "watch", "--mqtt") as terminal:
+        while "21.5" not in terminal.screen:
+            await command("send", "--mqtt", "dev-a", "temperature=21.5")
+        await broker.kill()
+        await terminal.shows(r"Trying again\.")
+        await broker.start()
+        while "22.5" not in terminal.screen:
+            await command("send", "--mqtt", "dev-a", "temperature=22.5")
+        terminal.process.send_signal(signal.SIGINT)
+        assert await terminal.ends() == 0
+
+
+async def test_what_is_no_telemetry_is_passed_over(
+    bare: Command, broker: Mosquitto
+) -> None:
+    command = bare.with_variables(
+        SENSORVISION_API_KEY=DEV_A_TOKEN,
+        SENSORVISION_MQTT_HOST="127.0.0.1",
+        SENSORVISION_MQTT_PORT=str(broker.port),
+    )
+    process = await command.start("watch", "--mqtt", "--json", "--count", "3")
+    async with MQTTClient("127.0.0.1", broker.port) as client:
+        topic = "indcloud/devices/x/telemetry"
+        head = '{"deviceId": "dev-x", "variables": '
+        while process.returncode is None:
+            for text in ("{", "[]", "{}", head + "[1]}", head + '{"t": true}}'):
+                await client.publish(topic, text)
+            moment = '"timestamp": "2026-01-31T12:00:0'
+            await client.publish(topic, head + '{"t": 1}, ' + moment + '0"}')
+            await client.publish(topic, head + '{"t": 2}, ' + moment + '1+00:00"}')
+            await client.publish(topic, head + '{"u": 3}, "timestamp": 0}')
+            await asyncio.sleep(0)
+    watched = await ended(process)
+    told = [(each["variable"], each["value"]) for each in watched.lines()]
+    assert told
+    assert set(told) <= {("t", 1), ("t", 2), ("u", 3)}
+    assert watched.code == 0

@@ -379,7 +379,7 @@ def test_two_credentials_of_one_place_are_refused() -> None:
 
 
 def test_what_is_missing_is_told_with_where_to_set_it() -> None:
-    with pytest.raises(ConfigError, match=r"url None is missing. Set SENSORVISION_URL"):
+    with pytest.raises(ConfigError, match=r"url is missing. Set SENSORVISION_URL"):
         Config().require("url")
     assert Config(url=URL).require("url") == URL
     with pytest.raises(ConfigError, match="Set SENSORVISION_API_KEY to a device token"):

@@ -85,6 +85,7 @@ async def test_certificate_for_another_host_is_refused(
         assert not sandbox.requests
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @both_clients
 async def test_any_certificate_is_trusted_if_the_caller_says_so(
     client_class: ClientClass,

@@ -1,7 +1,5 @@
 """The doctor finds what is wrong on a reading's way, says what to do, and tells no secret."""
 
-import asyncio
-from collections.abc import AsyncIterator
 import datetime as dt
 from email.utils import formatdate
 from pathlib import Path
@@ -24,11 +22,10 @@ from custom_components.sensorvision.client import (
 )
 from sandbox import Mode, Sandbox, Settings
 from sandbox.fixtures import ALICE_KEY, ALICE_PASSWORD
-from tests.brokers import Mosquitto, free_port
+from tests.brokers import PASSWORD, Mosquitto, free_port
 
 from .servers import TOKEN, http_answer, scripted, server_context, silence
 
-PASSWORD = "a-password-of-nobody"
 SERVER_CHECKS = ["server", "clock", "credential", "age", "capabilities"]
 
 
@@ -319,31 +316,13 @@ async def test_each_further_address_is_tried(sandbox: Sandbox) -> None:
     assert findings[0].text == f"A SensorVision server is at {sandbox.url}"
 
 
-@pytest.fixture
-async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Run a broker that knows one user."""
-    passwords = tmp_path / "passwords"
-    process = await asyncio.create_subprocess_exec(
-        "mosquitto_passwd", "-b", "-c", passwords, "ha", PASSWORD
-    )
-    assert await process.wait() == 0
-    broker = Mosquitto(
-        tmp_path, ("allow_anonymous false", f"password_file {passwords}")
-    )
-    await broker.start()
-    yield broker
-    await broker.stop()
-
-
 def _at(broker: Mosquitto, **settings: object) -> dict[str, Any]:
     return {"mqtt_host": "127.0.0.1", "mqtt_port": broker.port, **settings}
 
 
-async def test_broker_is_tried_by_a_login(
-    sandbox: Sandbox, mosquitto: Mosquitto
-) -> None:
+async def test_broker_is_tried_by_a_login(sandbox: Sandbox, guarded: Mosquitto) -> None:
     login = {"mqtt_username": "ha", "mqtt_password": PASSWORD}
-    findings = await found(config_of(sandbox, api_key=TOKEN, **_at(mosquitto, **login)))
+    findings = await found(config_of(sandbox, api_key=TOKEN, **_at(guarded, **login)))
     assert failed(findings) == []
     assert findings["broker_login"].text == "The broker lets in ha"
     assert findings["broker_prefix"].text == (
@@ -352,9 +331,9 @@ async def test_broker_is_tried_by_a_login(
 
 
 async def test_login_that_the_broker_refuses_is_told(
-    sandbox: Sandbox, mosquitto: Mosquitto
+    sandbox: Sandbox, guarded: Mosquitto
 ) -> None:
-    findings = await found(config_of(sandbox, api_key=TOKEN, **_at(mosquitto)))
+    findings = await found(config_of(sandbox, api_key=TOKEN, **_at(guarded)))
     assert failed(findings) == ["broker_login"]
     assert findings["broker_login"].remedy == (
         "Check user name and password of the broker"
@@ -362,11 +341,11 @@ async def test_login_that_the_broker_refuses_is_told(
 
 
 async def test_prefix_that_the_server_does_not_read_is_told(
-    sandbox: Sandbox, mosquitto: Mosquitto
+    sandbox: Sandbox, guarded: Mosquitto
 ) -> None:
     """It would acknowledge nothing, and say nothing."""
     settings = _at(
-        mosquitto,
+        guarded,
         mqtt_username="ha",
         mqtt_password=PASSWORD,
         mqtt_prefix="sensorvision",
@@ -376,8 +355,8 @@ async def test_prefix_that_the_server_does_not_read_is_told(
     assert findings["broker_prefix"].remedy == "Set mqtt_prefix to indcloud"
 
 
-async def test_broker_is_tried_without_a_server(mosquitto: Mosquitto) -> None:
-    config = load_config(environ={}, **_at(mosquitto, mqtt_username="ha"))
+async def test_broker_is_tried_without_a_server(guarded: Mosquitto) -> None:
+    config = load_config(environ={}, **_at(guarded, mqtt_username="ha"))
     findings = await found(config)
     assert failed(findings) == ["url", "broker_login"]
     assert findings["broker_prefix"].is_ok is None
@@ -385,11 +364,11 @@ async def test_broker_is_tried_without_a_server(mosquitto: Mosquitto) -> None:
 
 
 async def test_prefix_that_the_server_does_not_tell_is_asked_for(
-    mosquitto: Mosquitto,
+    guarded: Mosquitto,
 ) -> None:
     """Its metrics may be shut off."""
     async with scripted(http_answer(200, b"{}")) as server:
-        config = load_config(environ={}, url=server.url, **_at(mosquitto))
+        config = load_config(environ={}, url=server.url, **_at(guarded))
         findings = await found(config)
     assert findings["broker_prefix"].is_ok is None
     assert "28 December 2025" in findings["broker_prefix"].remedy
@@ -424,7 +403,7 @@ async def test_broker_with_tls_is_trusted_by_its_authority(tmp_path: Path) -> No
 
 
 async def test_library_for_mqtt_that_is_missing_is_told(
-    mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+    guarded: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who installs the client without it gets every other check."""
     monkeypatch.setitem(sys.modules, "aiomqtt", None)
@@ -432,7 +411,7 @@ async def test_library_for_mqtt_that_is_missing_is_told(
     for name in list(sys.modules):
         if name.startswith("custom_components.sensorvision.client.mqtt"):
             monkeypatch.delitem(sys.modules, name)
-    findings = await found(load_config(environ={}, **_at(mosquitto)))
+    findings = await found(load_config(environ={}, **_at(guarded)))
     assert findings["broker_login"].is_ok is None
     assert findings["broker_login"].remedy == 'Run: pip install "sensorvision[mqtt]"'
 

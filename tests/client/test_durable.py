@@ -16,6 +16,7 @@ import pytest
 from custom_components.sensorvision.client import (
     DEVICE_TOKEN,
     AsyncSensorVisionClient,
+    Capabilities,
     CapabilityError,
     DurableSender,
     DurableStatus,
@@ -316,6 +317,24 @@ async def test_sender_that_is_cancelled_while_it_opens_leaves_its_file_to_others
             await opening
         async with client.durable(path) as sender:
             assert sender.status.file_problem is None
+
+
+async def test_error_that_nobody_has_thought_of_is_seen_and_costs_no_reading(
+    tmp_path: Path,
+) -> None:
+    class Broken(AsyncSensorVisionClient):
+        async def capabilities(self) -> Capabilities:
+            raise ZeroDivisionError
+
+    path = tmp_path / "readings.db"
+    async with Broken(_nowhere(), **DEVICE) as client:
+        sender = client.durable(path, pace=FAST)
+        await sender.open()
+        await sender.put("dev-a", {"a": 42})
+        assert (await sender.flush(0.01)).waiting == 1
+        with pytest.raises(ZeroDivisionError):
+            await sender.close()
+    assert await values_in(path) == [42]
 
 
 async def test_token_is_known_before_a_second_sender_begins(

@@ -1,7 +1,6 @@
 """A session with a broker begins, or says why not, and ends without a trace."""
 
 import asyncio
-from collections.abc import AsyncIterator
 import datetime as dt
 import json
 import logging
@@ -32,39 +31,13 @@ from custom_components.sensorvision.client import (
 from custom_components.sensorvision.client.mqtt import Broker, Publisher
 from custom_components.sensorvision.client.telemetry import telemetry_payload
 from custom_components.sensorvision.client.topics import telemetry_topic
-from tests.brokers import Mosquitto, free_port
+from tests.brokers import PASSWORD, Mosquitto, free_port
 
 from .servers import TOKEN, eventually
 
-PASSWORD = "a-password-of-nobody"
 WRONG = "another-that-is-wrong"
 NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
 HASTY = Timeouts(connect_s=0.3, read_s=0.3)
-
-
-@pytest.fixture
-async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Run a broker that lets everybody in."""
-    broker = Mosquitto(tmp_path)
-    await broker.start()
-    yield broker
-    await broker.stop()
-
-
-@pytest.fixture
-async def guarded(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Run a broker that knows one user."""
-    passwords = tmp_path / "passwords"
-    process = await asyncio.create_subprocess_exec(
-        "mosquitto_passwd", "-b", "-c", passwords, "ha", PASSWORD
-    )
-    assert await process.wait() == 0
-    broker = Mosquitto(
-        tmp_path, ("allow_anonymous false", f"password_file {passwords}")
-    )
-    await broker.start()
-    yield broker
-    await broker.stop()
 
 
 def broker_at(port: int, **changes: object) -> Broker:

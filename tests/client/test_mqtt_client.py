@@ -17,6 +17,7 @@ from custom_components.sensorvision.client import (
     ValidationError,
 )
 from custom_components.sensorvision.client.broker import Broker
+from custom_components.sensorvision.client.mqtt_batches import publish_all
 from custom_components.sensorvision.client.mqtt_client import MQTTClient
 from custom_components.sensorvision.client.mqtt_messages import Message, Outgoing
 from custom_components.sensorvision.client.mqtt_statistics import (
@@ -29,6 +30,7 @@ from tests.brokers import Mosquitto, free_port
 from .servers import eventually
 
 SHORT = 0.2
+LONG = 20
 
 
 @pytest.fixture
@@ -305,7 +307,7 @@ async def test_retained_message_is_set_and_read_and_deleted(
     messages = client.messages()
     assert await client.retained("a", timeout=SHORT) is None
     await client.set_retained("a", {"b": 1}, qos=2)
-    kept = await client.retained("a")
+    kept = await client.retained("a", timeout=LONG)
     assert kept is not None
     assert (kept.json(), kept.is_retained) == ({"b": 1}, True)
     await client.delete_retained("a")
@@ -321,7 +323,7 @@ async def test_telemetry_that_another_has_retained_can_be_deleted(
     topic = "indcloud/devices/dev-a/telemetry"
     async with aiomqtt.Client("127.0.0.1", mosquitto.port) as another:
         await another.publish(topic, b"{}", qos=1, retain=True)
-    assert await client.retained(topic) is not None
+    assert await client.retained(topic, timeout=LONG) is not None
     await client.delete_retained(topic)
     assert await client.retained(topic, timeout=SHORT) is None
 
@@ -400,6 +402,25 @@ async def test_batch_that_is_cancelled_leaves_nothing_behind(
     assert client.statistics().total.sent == 1
 
 
+@pytest.mark.parametrize(
+    "error", [LookupError("It is a bug"), asyncio.CancelledError()]
+)
+async def test_what_is_no_error_of_ours_is_no_result(error: BaseException) -> None:
+    """But ends the batch, as the end of its loop does."""
+
+    async def fail(_message: Outgoing) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        await publish_all(
+            fail,
+            [("a", 1)],
+            max_in_flight=1,
+            stop_on_first_error=False,
+            timeout_s=None,
+        )
+
+
 async def test_topics_are_those_that_this_client_has_seen(client: MQTTClient) -> None:
     await client.subscribe("b/#")
     await client.publish("a", b"123")
@@ -410,14 +431,14 @@ async def test_topics_are_those_that_this_client_has_seen(client: MQTTClient) ->
     assert of_b.traffic == Traffic(sent=1, received=1, bytes_sent=1, bytes_received=1)
     assert of_b.last_at is not None
     assert of_b.retained_bytes is None
-    assert (await client.topic_info("b/c")).retained_bytes == 1
+    assert (await client.topic_info("b/c", timeout=LONG)).retained_bytes == 1
     unseen = await client.topic_info("c", timeout=SHORT)
     assert (unseen.traffic, unseen.last_at, unseen.retained_bytes) == (
         Traffic(),
         None,
         0,
     )
-    told = await client.topic_info("$SYS/broker/version")
+    told = await client.topic_info("$SYS/broker/version", timeout=LONG)
     assert told.retained_bytes
 
 
@@ -431,9 +452,9 @@ async def test_what_a_broker_that_is_away_keeps_is_unknown() -> None:
 async def test_health_of_the_broker_is_what_it_tells(
     client: MQTTClient, mosquitto: Mosquitto
 ) -> None:
-    health = await client.broker_health()
+    health = await client.broker_health(timeout=LONG)
     while health.uptime_s is None or not health.messages_received:
-        health = await client.broker_health()
+        health = await client.broker_health(timeout=LONG)
     assert health.is_up
     assert health.problem is None
     assert health.broker == f"127.0.0.1:{mosquitto.port}"
@@ -458,7 +479,7 @@ async def test_health_of_a_broker_that_tells_nothing_is_unknown(
     await broker.start()
     try:
         client = MQTTClient("127.0.0.1", broker.port)
-        health = await client.broker_health(timeout=SHORT)
+        health = await client.broker_health(timeout=2)
         assert health.is_up
         assert health.round_trip_s is not None
         assert (health.version, health.uptime_s, health.figures) == (None, None, {})
@@ -512,6 +533,5 @@ async def test_publishing_in_vain_ends_the_session_and_it_begins_again(
         assert client.statistics().total == Traffic(failed=1)
         await eventually(lambda: not client.is_connected)
         mosquitto.thaw()
-        await client.wait_connected(10)
-        await client.publish("a", b"2")
+        await client.wait_connected(LONG)
         assert client.statistics().reconnects == 1

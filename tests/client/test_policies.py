@@ -14,11 +14,14 @@ from custom_components.sensorvision.client import (
     CircuitOpenError,
     NetworkError,
     RateLimit,
+    RequestMetrics,
+    RequestTimeoutError,
     RetryPolicy,
     SensorVisionError,
     ServerError,
     ValidationError,
 )
+from custom_components.sensorvision.client.deadline import deadline
 from custom_components.sensorvision.client.policies import Limiter
 from custom_components.sensorvision.client.runtime import AsyncRuntime
 from sandbox import Sandbox
@@ -286,6 +289,27 @@ async def test_breaker_that_is_off_never_opens(
     ) as client:
         await _fail(client, ServerError, times=30)
     assert len(sandbox.requests) == 30
+
+
+@both_clients
+async def test_time_that_is_over_is_no_failure_of_the_server(
+    client_class: ClientClass, sandbox: Sandbox
+) -> None:
+    """It was not asked, here or elsewhere."""
+    told: list[RequestMetrics] = []
+    async with client_class(
+        sandbox.url,
+        fallback_urls=["http://127.0.0.1:9"],
+        api_key=TOKEN,
+        retry=RetryPolicy.off(),
+        breaker=CircuitBreaker(failures=1),
+        on_request=told.append,
+    ) as client:
+        with deadline(0):
+            await _fail(client, RequestTimeoutError, times=2)
+        assert not told
+        await client.send_data("dev-a", NUMBERS)
+    assert [metrics.outcome for metrics in told] == ["ok"]
 
 
 @both_clients

@@ -30,7 +30,16 @@ from sandbox import Sandbox
 from sandbox.fixtures import ALICE_KEY
 
 from .both_clients import ClientClass, both_clients
-from .servers import STORED, TOKEN, http_answer, poison, scripted, served, silence
+from .servers import (
+    STORED,
+    TOKEN,
+    eventually,
+    http_answer,
+    poison,
+    scripted,
+    served,
+    silence,
+)
 
 NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
@@ -494,6 +503,22 @@ async def test_bulk_that_is_not_answered_in_time_may_have_arrived(
     assert _counts(result) == (0, 100, 50)
     assert result[0].may_have_arrived
     assert not result[149].may_have_arrived
+
+
+async def test_cancelled_batch_leaves_nothing_on_its_way() -> None:
+    async with (
+        scripted(http_answer(401), silence) as server,
+        AsyncSensorVisionClient(server.url, api_key=TOKEN, **OFTEN) as client,
+    ):
+        sending = asyncio.ensure_future(
+            client.send_batch([Sample(f"d{n}", {"a": n}) for n in range(9)])
+        )
+        await eventually(lambda: len(server.requests) == 5)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        await eventually(lambda: server.closed == 4)
+        assert len(server.requests) == 5
 
 
 async def test_refused_numbers_fail_alone(client_class: ClientClass) -> None:

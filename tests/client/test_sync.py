@@ -6,8 +6,11 @@ import datetime as dt
 import gzip
 import inspect
 from pathlib import Path
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -203,16 +206,17 @@ async def test_environment_adds_no_proxy_and_no_credential(sandbox: Sandbox) -> 
     assert arrived.headers["User-Agent"].startswith("sensorvision/")
 
 
-async def test_cookie_is_not_kept() -> None:
+@pytest.mark.filterwarnings("ignore:A test tried to use socket.socket.connect")
+@both_clients
+async def test_cookie_is_not_kept(client_class: ClientClass) -> None:
     """It would tie requests together, and some proxies set one."""
-    async with scripted(http_answer(200, STORED, Set_Cookie="a=b; Path=/")) as server:
-
-        def work() -> None:
-            with SensorVisionClient(server.url, api_key=TOKEN) as client:
-                client.send_data("dev-a", NUMBERS)
-                client.send_data("dev-a", NUMBERS)
-
-        await asyncio.to_thread(work)
+    cookie = http_answer(200, STORED, Set_Cookie="a=b; Path=/")
+    async with scripted(cookie) as server:
+        # An address of numbers would be reason enough for some jars to keep none.
+        url = server.url.replace("127.0.0.1", "localhost")
+        async with client_class(url, api_key=TOKEN) as client:
+            await client.send_data("dev-a", NUMBERS)
+            await client.send_data("dev-a", NUMBERS)
     assert len(server.requests) == 2
     assert not any(b"cookie" in asked.lower() for asked in server.requests)
 
@@ -271,6 +275,39 @@ async def test_given_session_is_used_and_left_open(sandbox: Sandbox) -> None:
 
     await asyncio.to_thread(work)
     assert len(sandbox.store.values("dev-a")) == 2
+
+
+def test_context_is_not_given_to_a_session_of_the_callers() -> None:
+    """It would be forgotten without a word, and others be trusted."""
+    context = ssl.create_default_context()
+    with (
+        requests.Session() as session,
+        pytest.raises(ValidationError, match="mount an adapter") as caught,
+    ):
+        SensorVisionClient(
+            "https://127.0.0.1", api_key=TOKEN, session=session, verify=context
+        )
+    assert caught.value.field == "verify"
+
+
+@both_clients
+@pytest.mark.parametrize("pool_size", [0, -1])
+def test_pool_without_a_connection_is_refused(
+    client_class: ClientClass, pool_size: int
+) -> None:
+    """One library would take it for endless, the other would wait for ever."""
+    with pytest.raises(ValidationError, match="Take 1 or more") as caught:
+        client_class("http://127.0.0.1", api_key=TOKEN, pool_size=pool_size)
+    assert caught.value.field == "pool_size"
+
+
+@pytest.mark.parametrize("field", ["connect_s", "read_s", "total_s"])
+@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
+def test_time_that_cannot_be_waited_is_refused(field: str, seconds: float) -> None:
+    """Libraries differ in what they make of it."""
+    with pytest.raises(ValidationError, match="above 0") as caught:
+        Timeouts(**{field: seconds})
+    assert caught.value.field == field
 
 
 @both_clients
@@ -383,6 +420,17 @@ async def test_host_that_can_have_no_address_is_not_found(
             await client.send_data("dev-a", NUMBERS)
 
 
+@pytest.mark.parametrize("host", [".invalid", "*.invalid"])
+def test_host_that_the_library_refuses_is_not_found(host: str) -> None:
+    """Its error holds the request, and is not the cause."""
+    with (
+        SensorVisionClient(f"http://{host}", api_key=TOKEN, retry=ONCE) as client,
+        pytest.raises(HostNotFoundError) as caught,
+    ):
+        client.send_data("dev-a", NUMBERS)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
 def test_host_that_has_no_address_is_not_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -426,6 +474,44 @@ async def test_client_works_where_an_event_loop_runs() -> None:
     assert len(server.requests) == 1
 
 
+async def test_interrupted_request_leaves_its_connection_and_its_turn() -> None:
+    """Whoever presses Ctrl-C and goes on, as in a notebook, finds a client that works."""
+    async with scripted(silence, GOOD) as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _INTERRUPTED,
+            server.url,
+            TOKEN,
+            stdout=subprocess.PIPE,
+        )
+        await eventually(lambda: server.requests)
+        process.send_signal(signal.SIGINT)
+        printed, _ = await process.communicate()
+        assert printed.split() == [b"interrupted", b"sent"]
+    assert (len(server.requests), server.closed) == (2, 2)
+
+
+_INTERRUPTED = """
+import signal, sys
+from sensorvision import RateLimit, SensorVisionClient
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with SensorVisionClient(
+    sys.argv[1],
+    api_key=sys.argv[2],
+    pool_size=1,
+    rate_limit=RateLimit(max_in_flight=1),
+) as client:
+    try:
+        client.send_data("dev-a", {"a": 1})
+    except KeyboardInterrupt:
+        print("interrupted")
+    client.send_data("dev-a", {"a": 1})
+    print("sent")
+"""
+
+
 @both_clients
 async def test_client_is_made_of_settings(
     client_class: ClientClass, sandbox: Sandbox
@@ -450,6 +536,7 @@ async def test_client_is_made_of_settings(
     assert len(sandbox.requests) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @both_clients
 async def test_settings_say_whom_to_trust(
     client_class: ClientClass, tmp_path: Path

@@ -129,6 +129,16 @@ async def test_cancelled_jobs_are_all_cancelled() -> None:
     assert len(cancelled) == 2
 
 
+async def test_job_that_cancels_itself_ends_the_others() -> None:
+    """It has no result that could be returned."""
+
+    async def give_up() -> int:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await AsyncRuntime().gather([_job(1), give_up, _job(2)], limit=1)
+
+
 @both_runtimes
 def test_deadline_refuses_a_pause_that_is_longer(runtime: Runtime) -> None:
     """No time passes in vain."""

@@ -5,6 +5,8 @@ from importlib import metadata
 import json
 from pathlib import Path
 import re
+import subprocess
+import sys
 from typing import Any
 
 from awesomeversion import AwesomeVersion, AwesomeVersionStrategy
@@ -121,21 +123,56 @@ def test_client_needs_nothing_that_a_core_does_not_bring() -> None:
     installed = metadata.version(asked.name)
     assert installed in asked.specifier
     assert installed in allowed.specifier
+    # In a process of its own: this one has loaded all of Home Assistant.
+    loaded = json.loads(
+        subprocess.check_output(
+            [sys.executable, "-c", _LOADED, *sorted(_modules_used())],
+            cwd=ROOT,
+            text=True,
+        )
+    )
+    assert {"sensorvision.http", "sensorvision.mqtt"} <= set(loaded)
+    assert not {"homeassistant", "requests", "urllib3"} & set(loaded)
     imported = {
         name.split(".")[0]
-        for path in (FOLDER / "client").glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom) and not node.level
-            else []
-        )
+        for module in loaded
+        if module.startswith("sensorvision.")
+        for name in _imports((ROOT / module.replace(".", "/")).with_suffix(".py"))
     }
     third_party = imported & metadata.packages_distributions().keys()
-    assert third_party <= {"aiohttp", "aiomqtt", "yarl"}
-    assert "homeassistant" not in imported
+    # The last has no part in a Python that runs a core.
+    assert third_party <= {"aiohttp", "aiomqtt", "yarl", "tomli"}
+
+
+_LOADED = """
+import importlib, json, sys
+for name in sys.argv[1:]:
+    importlib.import_module("sensorvision." + name)
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def _modules_used() -> set[str]:
+    """Return the modules of the client that the integration imports from."""
+    return {
+        node.module.removeprefix("client.")
+        for path in FOLDER.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("client.")
+        and node.module
+    }
+
+
+def _imports(path: Path) -> list[str]:
+    """Return what a file imports by its whole name."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.append(node.module or "")
+    return found
 
 
 def test_hacs_finds_what_it_wants() -> None:

@@ -78,7 +78,7 @@ async def test_device_of_another_organization_is_shown_until_it_is_mended(
         )
     ]
     await until(lambda: numbers(sandbox, "home.well", "well") == [5])
-    assert entry.runtime_data.status.is_connected
+    await until(lambda: entry.runtime_data.status.is_connected)
 
     hass.states.async_set("sensor.tank", "71")
     delete_device(sandbox, "home.tank")

@@ -80,6 +80,18 @@ async def test_what_needs_an_extra_names_it(
         assert output.rstrip().endswith(f'pip install "sensorvision[{extra}]"')
 
 
+async def test_command_line_names_its_extra(
+    bare_environment: Environment, tmp_path: Path
+) -> None:
+    command = str(Path(bare_environment.python).with_name("sensorvision"))
+    code, output = await run((command, "--version"), tmp_path)
+    assert code == 6
+    assert output == (
+        "The command line needs click, which is not installed: "
+        'pip install "sensorvision[cli]"\n'
+    )
+
+
 async def test_async_client_needs_no_extra(
     bare_environment: Environment, tmp_path: Path
 ) -> None:

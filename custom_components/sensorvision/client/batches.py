@@ -5,56 +5,27 @@ from __future__ import annotations
 from abc import abstractmethod
 import datetime as dt
 from functools import partial
-from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
+from typing import Iterable, Mapping
 
-from . import user_protocol
 from .batch_items import SampleLike, items_of
 from .batch_run import BatchRun
+from .bulk_posts import BulkPosts, item_of, no_times
 from .deadline import deadline
 from .exceptions import (
     AnswerError,
-    CapabilityError,
-    NetworkError,
-    NotSensorVisionError,
     PayloadError,
     PermissionDeniedError,
     SensorVisionError,
     ValidationError,
     error_of,
-    raise_for,
 )
-from .models import Sample, format_instant
-from .protocol import Answer
-from .reading_back import ReadingBack
-from .results import BatchResult, SampleResult, result_of
-
-if TYPE_CHECKING:
-    from .runtime import Runtime
+from .results import BatchResult
 
 MAX_BULK_SAMPLES = 100
 
 
-class Batches(ReadingBack):
-    """Send many at once, and in a user's name only to devices of the own organisation.
-
-    The server's bulk endpoint does not look whose a device is, and puts one that it does
-    not know into an organisation that the user can't see. So the client looks.
-    """
-
-    _details_of_new: Callable[[str], Mapping[str, str]]
-
-    def __init__(
-        self,
-        runtime: Runtime,
-        clock: Callable[[], float],
-        cache_lifetime_s: float,
-    ) -> None:
-        super().__init__(runtime, clock, cache_lifetime_s)
-        self._registering = runtime.semaphore(1)
-
-    @abstractmethod
-    async def _is_user(self) -> bool:
-        """Tell whether the credential is a user's, and ask the server if need be."""
+class Batches(BulkPosts):
+    """Send many samples, whatever the credential."""
 
     @abstractmethod
     async def send_data(
@@ -64,10 +35,6 @@ class Batches(ReadingBack):
         timestamp: dt.datetime | None = None,
     ) -> None:
         """Store numbers of one device, trying again what may succeed later."""
-
-    def forget_devices(self) -> None:
-        """Look up anew, before the next samples are sent, whose the devices are."""
-        self._known_devices.forget()
 
     async def send_batch(
         self,
@@ -124,73 +91,6 @@ class Batches(ReadingBack):
                         await self._send_singly(run, max_concurrency)
             return run.result()
 
-    async def post_batch(self, samples: Sequence[Sample]) -> list[SampleResult]:
-        """Send samples in one request, for callers that act on its failure as a whole.
-
-        As with `send_batch`, devices are looked up and registered first.
-
-        Returns:
-            One result for each sample, in their order.
-
-        Raises:
-            ValidationError: a sample can't be sent; none was.
-            CapabilityError: the credential is a device token.
-            AnswerError: the server said no to all of it.
-            NetworkError: no answer came.
-        """
-        items = [_item(sample) for sample in samples]
-        try:
-            refused = await self._register_all(sample.device_id for sample in samples)
-        except NetworkError as err:
-            # No sample was on its way yet.
-            err.may_have_arrived = False
-            raise
-        due = [
-            item
-            for sample, item in zip(samples, items)
-            if sample.device_id not in refused
-        ]
-        each = iter(await self._post_items(due) if due else ())
-        return [
-            result_of(sample, refused.get(sample.device_id) or next(each))
-            for sample in samples
-        ]
-
-    async def _post_at(
-        self,
-        device_id: str,
-        variables: Mapping[str, int | float],
-        timestamp: dt.datetime,
-    ) -> None:
-        """Send numbers that were true at a time, once.
-
-        Raises:
-            ValidationError: something can't be sent; nothing was.
-            CapabilityError: the credential is a device token.
-            AnswerError: the server said no.
-            NetworkError: no answer came.
-        """
-        sample = Sample(device_id, variables, timestamp)
-        _item(sample)
-        if not await self._is_user():
-            raise _no_times()
-        (result,) = await self.post_batch([sample])
-        raise_for(result.answer)
-
-    async def _post_items(self, items: list[dict[str, object]]) -> list[Answer]:
-        """Send samples in one request, and return what the server says of each.
-
-        Raises:
-            AnswerError: the server said no to all of it.
-            NetworkError: no answer came.
-        """
-        reply = await self._ask(user_protocol.bulk_request(items))
-        answers = user_protocol.read_bulk(reply, len(items))
-        if answers is not None:
-            return answers
-        raise_for(reply.answer)
-        raise NotSensorVisionError(user_protocol.no_answer(reply.answer.status))
-
     async def _send_in_bulk(self, run: BatchRun) -> None:
         """Send what is due of a batch in the user's name."""
         due = run.due
@@ -213,7 +113,7 @@ class Batches(ReadingBack):
                 return
             try:
                 answers = await self._post_items(
-                    [_item(run.sample(index)) for index in chunk]
+                    [item_of(run.sample(index)) for index in chunk]
                 )
             except SensorVisionError as err:
                 for index in chunk:
@@ -227,7 +127,7 @@ class Batches(ReadingBack):
         """Send what is due of a batch with a device token."""
         for index in run.due:
             if run.sample(index).timestamp is not None:
-                run.reject(index, _no_times())
+                run.reject(index, no_times())
         queues: dict[str, list[int]] = {}
         for index in run.due:
             queues.setdefault(run.sample(index).device_id, []).append(index)
@@ -258,31 +158,6 @@ class Batches(ReadingBack):
             else:
                 run.delivered(index)
 
-    async def _register_all(self, device_ids: Iterable[str]) -> dict[str, Answer]:
-        """See that devices are there and the user's; return why others are not."""
-        refused: dict[str, Answer] = {}
-        async with self._registering:
-            for device_id in dict.fromkeys(device_ids):
-                refusal = await self._register(device_id)
-                if refusal is not None:
-                    refused[device_id] = refusal
-        return refused
-
-    async def _register(self, device_id: str) -> Answer | None:
-        """Make a device if there is none; return why the user can't write to it."""
-        known = self._known_devices
-        if not known.are_listed:
-            await self.devices()
-        if not known.is_own(device_id) and known.refusal(device_id) is None:
-            try:
-                await self.register_device(device_id, **self._details_of_new(device_id))
-            except AnswerError as err:
-                # Anything else speaks for the server, not for this device.
-                if err.status not in (400, 403) or not err.answer.is_json:
-                    raise
-                known.refused(device_id, user_protocol.refused_device(err.answer))
-        return known.refusal(device_id)
-
 
 def _check_options(max_concurrency: object, timeout: float | None) -> None:
     if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= 64:
@@ -295,28 +170,7 @@ def _check_options(max_concurrency: object, timeout: float | None) -> None:
         )
 
 
-def _no_times() -> CapabilityError:
-    return CapabilityError(
-        "A device token sends only what is true now",
-        "Leave the timestamp out, or use a user key, or user name and password",
-    )
-
-
 def _is_of_one_sample(err: SensorVisionError) -> bool:
     """Tell whether an error says nothing of other samples."""
     is_suspect = isinstance(err, AnswerError) and err.answer.suspect
     return is_suspect or isinstance(err, (PayloadError, ValidationError))
-
-
-def _item(sample: Sample) -> dict[str, object]:
-    """Return what is sent of a sample.
-
-    Raises:
-        ValidationError: it can't be sent.
-    """
-    moment = sample.timestamp
-    return user_protocol.bulk_item(
-        sample.device_id,
-        sample.variables,
-        None if moment is None else format_instant(moment),
-    )

@@ -41,12 +41,20 @@ def within_deadline(seconds: float) -> float:
     Raises:
         RequestTimeoutError: no time is left; nothing was sent.
     """
+    check_time_left()
     left_s = remaining_s()
-    if left_s is None:
-        return seconds
-    if left_s <= 0:
+    return seconds if left_s is None else min(seconds, left_s)
+
+
+def check_time_left() -> None:
+    """Return if a step may begin.
+
+    Raises:
+        RequestTimeoutError: no time is left; nothing was sent.
+    """
+    left_s = remaining_s()
+    if left_s is not None and left_s <= 0:
         raise no_time_left()
-    return min(seconds, left_s)
 
 
 def no_time_left() -> RequestTimeoutError:

@@ -12,11 +12,12 @@ import uuid
 
 from . import protocol
 from .bulk import BulkDelivery
+from .bulk_posts import no_times
 from .capabilities import Capabilities
 from .credentials import DEVICE_TOKEN
 from .delivery import Delivery
 from .durable_status import DurableStatus
-from .exceptions import CapabilityError, SensorVisionError
+from .exceptions import SensorVisionError
 from .http_delivery import HttpPeer
 from .limits import Limits
 from .models import format_instant
@@ -114,13 +115,18 @@ class DurableSender:
 
     async def close(self) -> None:
         """End the sending, and write down what waits."""
-        if self._running is not None:
-            self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
-        outbox, self._outbox, self._running = self._outbox, None, None
-        if outbox is not None:
+        running, self._running = self._running, None
+        if running is None:
+            return
+        running.cancel()
+        try:
+            await asyncio.wait([running])
+        finally:
+            outbox, self._outbox = self._opened(), None
             await outbox.close()
+        if not running.cancelled():
+            # An error that nobody has thought of must be seen.
+            running.result()
 
     async def put(
         self,
@@ -150,10 +156,7 @@ class DurableSender:
             format_instant(timestamp)
             at = timestamp.timestamp()
             if self._client.credential == DEVICE_TOKEN:
-                raise CapabilityError(
-                    "A device token sends only what is true now",
-                    "Leave the timestamp out, or use a user key, or an account",
-                )
+                raise no_times()
         async with self._exchanging:
             outbox = self._opened()
             outbox.append(

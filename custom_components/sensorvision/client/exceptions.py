@@ -74,6 +74,8 @@ class ConfigError(ValidationError):
         super().__init__(
             field, value, f"from {origin} {problem}" if origin else problem, remedy
         )
+        if value is None:
+            self.args = (f"{field} {problem}. {remedy}",)
         self.origin = origin
 
 

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Callable, Sequence
 
+from .deadline import check_time_left
 from .exceptions import CertificateError, NetworkError
 from .metrics import (
     CANCELLED,
@@ -114,17 +115,17 @@ class Link:
         return [(self._current + step) % count for step in range(count)]
 
     async def _ask(self, index: int, request: Request, max_bytes: int) -> RawAnswer:
-        transport = self._addresses[index].transport
-        try:
-            async with self._limiter.slot:
-                await self._limiter.turn()
+        async with self._limiter.slot:
+            await self._limiter.turn()
+            check_time_left()
+            try:
                 answer = await self._observed(index, request, max_bytes)
-        except NetworkError as err:
-            if not isinstance(err, CertificateError):
-                self._current = (index + 1) % len(self._addresses)
-                self._first_again_at = self._clock() + FIRST_AGAIN_S
-            raise
-        self.clock_offset_s = transport.clock_offset_s
+            except NetworkError as err:
+                if not isinstance(err, CertificateError):
+                    self._current = (index + 1) % len(self._addresses)
+                    self._first_again_at = self._clock() + FIRST_AGAIN_S
+                raise
+        self.clock_offset_s = self._addresses[index].transport.clock_offset_s
         return answer
 
     async def _observed(

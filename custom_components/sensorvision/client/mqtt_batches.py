@@ -53,6 +53,8 @@ class _Batch:
         self._publish = publish
         self._items = items
         self._results: dict[int, PublishResult] = {}
+        self._moved: asyncio.Future[None] | None = None
+        self._bug: BaseException | None = None
         self.calls: dict[asyncio.Future[None], int] = {}
         self.has_failed = False
 
@@ -64,32 +66,42 @@ class _Batch:
         except ValidationError as err:
             self._note(index, err)
         else:
-            self.calls[asyncio.ensure_future(self._publish(message))] = index
+            call = asyncio.ensure_future(self._publish(message))
+            self.calls[call] = index
+            call.add_done_callback(self._answered)
 
     async def proceed(self, deadline: float | None) -> bool:
         """Wait until at least one has its answer, and tell whether there is time left."""
-        left = None
-        if deadline is not None:
-            left = max(0.0, deadline - asyncio.get_running_loop().time())
-        done, _ = await asyncio.wait(
-            self.calls, timeout=left, return_when=asyncio.FIRST_COMPLETED
-        )
-        for call in done:
-            error = call.exception()
-            if error is not None and not isinstance(error, SensorVisionError):
-                raise error
-            self._note(self.calls.pop(call), error)
-        return bool(done)
+        loop = asyncio.get_running_loop()
+        left = None if deadline is None else max(0.0, deadline - loop.time())
+        moved = self._moved = loop.create_future()
+        # To wait for the calls themselves would cost as much for each as for all.
+        await asyncio.wait([moved], timeout=left)
+        if self._bug is not None:
+            raise self._bug
+        return moved.done()
 
     def give_up(self) -> None:
         """Wait no longer for those that are on their way."""
         for call, index in self.calls.items():
+            call.remove_done_callback(self._answered)
             call.cancel()
             late = RequestTimeoutError(
                 "The batch was not done in time", may_have_arrived=True
             )
             self._note(index, late)
         self.calls.clear()
+
+    def _answered(self, call: asyncio.Future[None]) -> None:
+        index = self.calls.pop(call)
+        # At the end of its loop each call is cancelled, before who waits for them.
+        error = asyncio.CancelledError() if call.cancelled() else call.exception()
+        if error is None or isinstance(error, SensorVisionError):
+            self._note(index, error)
+        else:
+            self._bug = error
+        if self._moved is not None and not self._moved.done():
+            self._moved.set_result(None)
 
     def results(self) -> PublishBatch:
         """Return what became of each."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
+# Two clients of one id end each other's sessions as soon as they have begun.
+_SETTLED_S = 10
+
 
 class Connection:
     """A session with the first of several brokers that takes one, and the next if lost.
@@ -68,6 +71,8 @@ class Connection:
         self._opening: asyncio.Lock | None = None
         self._lost: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
+        self._begun_at = 0.0
+        self._short_sessions = 0
         self._waiting: list[asyncio.Future[None]] = []
         self.status = MqttStatus(DISCONNECTED, _now())
 
@@ -164,6 +169,7 @@ class Connection:
                 problem = err
                 await session.close()
             else:
+                self._begun_at = asyncio.get_running_loop().time()
                 self._show(CONNECTED)
                 return
         self._current = None
@@ -191,9 +197,13 @@ class Connection:
             f"The session with the broker {host} has ended"
         )
         _LOGGER.info("The broker %s is away", host)
+        lasted_s = asyncio.get_running_loop().time() - self._begun_at
+        is_short = lasted_s < _SETTLED_S
+        self._short_sessions = self._short_sessions + 1 if is_short else 0
         for attempt in range(self._reconnect.attempts - 1):
             self._show(RECONNECTING, str(problem))
-            await asyncio.sleep(self._reconnect.delay_s(attempt))
+            delay_s = self._reconnect.delay_s(attempt + self._short_sessions)
+            await asyncio.sleep(delay_s)
             try:
                 await self._begin()
             except SensorVisionError as err:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-import logging
-from typing import TYPE_CHECKING, AsyncIterator, Iterable, Mapping
+from typing import TYPE_CHECKING, Iterable, Mapping
 
 from .models import Sample
-from .mqtt_messages import Outgoing, check_qos, command_of
+from .mqtt_commands import Commands
+from .mqtt_messages import Outgoing, check_qos
 from .telemetry import telemetry_payload
 from .topics import command_topics, telemetry_topic
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from .mqtt_inbox import Inbox, Messages
-    from .mqtt_messages import Command
+    from .mqtt_inbox import Inbox
     from .mqtt_statistics import Counter
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class DeviceTopics(ABC):
@@ -83,7 +80,7 @@ class DeviceTopics(ABC):
         topic = telemetry_topic(self._prefix, device_id)
         return Outgoing(topic, telemetry_payload(sample, token or self._token), qos)
 
-    def commands(self, device_id: str, *, qos: int = 1) -> AsyncIterator[Command]:
+    def commands(self, device_id: str, *, qos: int = 1) -> Commands:
         """Return the commands to a device and to all, for `async for`.
 
         The first step subscribes to them, which only `unsubscribe` ends. What is no
@@ -93,35 +90,12 @@ class DeviceTopics(ABC):
         Raises:
             ValidationError: it is no device id.
         """
-        topics = command_topics(self._prefix, device_id)
-        messages = self._inbox.reader(topics, None)
-        return self._commands(device_id, topics, check_qos(qos), messages)
-
-    async def _commands(
-        self,
-        device_id: str,
-        topics: tuple[str, str],
-        qos: int,
-        messages: Messages,
-    ) -> AsyncIterator[Command]:
-        await self.subscribe(topics, qos)
-        last: dict[str, bytes] = {}
-        async for message in messages:
-            is_copy = last.get(message.topic) == message.payload
-            last[message.topic] = message.payload
-            try:
-                command = command_of(
-                    message, device_id, is_broadcast=message.topic != topics[0]
-                )
-            except ValueError as err:
-                _LOGGER.debug("No command on %s: %s", message.topic, err)
-                command = None
-            if (
-                command is None
-                or message.is_retained
-                # The server tells its time, so that no two commands are alike.
-                or (is_copy and command.timestamp is not None)
-            ):
-                self._counter.commands_skipped += 1
-            else:
-                yield command
+        own, broadcast = command_topics(self._prefix, device_id)
+        check_qos(qos)
+        return Commands(
+            device_id,
+            broadcast,
+            self._inbox.reader((own, broadcast), None),
+            lambda: self.subscribe((own, broadcast), qos),
+            self._counter.count_skipped,
+        )

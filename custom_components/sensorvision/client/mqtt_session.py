@@ -217,9 +217,8 @@ class Session:
     async def _answered(self, client: aiomqtt.Client, asked: Awaitable[Any]) -> Any:  # noqa: ANN401 - as the library
         """Return what the broker answers, unless its session ends before."""
         call = asyncio.ensure_future(asked)
-        either: list[asyncio.Future[Any]] = [call]
-        if self._lost is not None:
-            either.append(self._lost)
+        lost = [] if self._lost is None else [self._lost]
+        either: list[asyncio.Future[Any]] = [call, *lost]
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:

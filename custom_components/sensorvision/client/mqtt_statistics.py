@@ -111,6 +111,10 @@ class Counter:
         """Count a message that nobody has read in time."""
         self.dropped += 1
 
+    def count_skipped(self) -> None:
+        """Count what was no command to be done."""
+        self.commands_skipped += 1
+
     def count_sent(self, message: Outgoing, device_id: str | None = None) -> None:
         """Count a message that went out."""
         for traffic in self._of(message.topic, device_id):

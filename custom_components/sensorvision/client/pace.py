@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+import math
 import random
+
+from .protocol import ValidationError
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,22 @@ class Timeouts:
     connect_s: float = 10
     read_s: float = 35
     total_s: float = 60
+
+    def __post_init__(self) -> None:
+        """See that each can be waited for.
+
+        Raises:
+            ValidationError: one is no number of seconds above 0.
+        """
+        for name in ("connect_s", "read_s", "total_s"):
+            seconds = getattr(self, name)
+            if not 0 < seconds < math.inf:
+                raise ValidationError(
+                    name,
+                    seconds,
+                    "is no time to wait",
+                    "Take a finite number of seconds above 0",
+                )
 
     @classmethod
     def within(cls, total_s: float) -> Timeouts:

@@ -88,7 +88,7 @@ class AsyncRuntime:
                     return
                 try:
                     results[index] = await job()
-                except Exception as err:
+                except BaseException as err:
                     failures.append(err)
                     raise
 

@@ -77,7 +77,7 @@ class SensorVisionClient:
         pool_size: how many connections its own session keeps to one address.
         verify: an authority of your own, as the path of a file or a context, or False to
             trust any certificate; by default certificates are verified by whom the system
-            trusts. With a session of the caller's, what `requests` takes.
+            trusts. A session of the caller's takes a path, but no context.
         timeouts: how long to wait. The total is looked at between the pieces of an answer.
         retry: how often `send_data` tries again.
         rate_limit: how fast to ask; by default below what the hosted server bears.

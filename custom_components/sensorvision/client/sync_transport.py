@@ -29,7 +29,13 @@ from .exceptions import (
     RequestTimeoutError,
     ValidationError,
 )
-from .transport import MAX_ANSWER_BYTES, RawAnswer, offset_s, raw_answer
+from .transport import (
+    MAX_ANSWER_BYTES,
+    RawAnswer,
+    check_pool_size,
+    offset_s,
+    raw_answer,
+)
 from .version import user_agent
 
 if TYPE_CHECKING:
@@ -40,6 +46,13 @@ if TYPE_CHECKING:
 
 _PIECE_BYTES = 16 * 1024
 _SHORTEST_S = 0.001
+
+_NO_HOST = (
+    NameResolutionError,
+    LocationValueError,
+    requests.exceptions.InvalidURL,
+    UnicodeError,
+)
 
 
 class SyncTransport:
@@ -54,6 +67,9 @@ class SyncTransport:
         pool_size: how many connections its own session keeps.
         verify: see `SensorVisionClient`.
         timeouts: how long to wait. A total is looked at between the pieces of an answer.
+
+    Raises:
+        ValidationError: `pool_size` or `verify` can't be used.
     """
 
     def __init__(
@@ -68,8 +84,20 @@ class SyncTransport:
         self.base_url = base_url
         self.clock_offset_s: float | None = None
         self._owns_session = session is None
-        self._verify = verify if isinstance(verify, (bool, str)) else True
-        self._session = session or _open_session(pool_size, _trust(verify))
+        self._session = session or _open_session(
+            check_pool_size(pool_size), _trust(verify)
+        )
+        if not isinstance(verify, ssl.SSLContext):
+            self._verify = verify
+        elif session is None:
+            self._verify = True
+        else:
+            raise ValidationError(
+                "verify",
+                "a context",
+                "can't be given to a session of your own",
+                "Give the path of a file, or mount an adapter that has the context",
+            )
         self._timeouts = timeouts
 
     async def close(self) -> None:
@@ -87,7 +115,8 @@ class SyncTransport:
         except (requests.RequestException, HTTPError, OSError, UnicodeError) as err:
             cause = _root_of(err)
         # Raised out here: what `requests` raises holds the request with its credential.
-        raise _error_of(cause, self.base_url.host) from cause
+        error = _error_of(cause, self.base_url.host)
+        raise error from None if isinstance(cause, requests.RequestException) else cause
 
     def _exchange(self, request: Request, max_bytes: int, ends_at: float) -> RawAnswer:
         prepared = requests.Request(
@@ -203,7 +232,7 @@ def _error_of(cause: BaseException, host: str | None) -> NetworkError:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return CertificateError(f"The certificate of {host} is not trusted")
     # Some names can't even be asked for.
-    if isinstance(cause, (NameResolutionError, LocationValueError, UnicodeError)):
+    if isinstance(cause, _NO_HOST):
         return HostNotFoundError(f"There is no host named {host}")
     if isinstance(cause, NewConnectionError):
         return NetworkError(f"The connection to {host} failed")

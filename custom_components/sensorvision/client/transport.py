@@ -101,7 +101,7 @@ class AsyncTransport:
         self.base_url = base_url
         self.clock_offset_s: float | None = None
         self._session = session
-        self._pool_size = pool_size
+        self._pool_size = check_pool_size(pool_size)
         self._owns_session = session is None
         self._ssl = ssl
         self._timeouts = timeouts
@@ -163,7 +163,8 @@ class AsyncTransport:
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._pool_size)
+                connector=aiohttp.TCPConnector(limit=self._pool_size),
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
@@ -189,6 +190,19 @@ def normalize_url(text: str) -> URL:
             "Write it like https://sensors.example.org, without user, query or fragment",
         )
     return url.with_path(url.raw_path.rstrip("/"), encoded=True)
+
+
+def check_pool_size(pool_size: int) -> int:
+    """Return how many connections to keep.
+
+    Raises:
+        ValidationError: none could ever be had.
+    """
+    if pool_size < 1:
+        raise ValidationError(
+            "pool_size", pool_size, "holds no connection", "Take 1 or more"
+        )
+    return pool_size
 
 
 def raw_answer(

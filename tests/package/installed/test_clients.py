@@ -56,6 +56,24 @@ def test_sync_client_sends_by_token_and_an_account_reads_it(servers: Servers) ->
         assert reader.latest_values("dev-a")[name] == 3.0
 
 
+def test_async_client_may_be_made_before_there_is_a_loop(servers: Servers) -> None:
+    """Before Python 3.10, a lock belongs to the loop that it was made in."""
+    name = name_of("early")
+    client = AsyncSensorVisionClient(
+        servers.url, username=servers.username, password=servers.password
+    )
+
+    async def run() -> dict[str, float]:
+        async with client:
+            await asyncio.gather(
+                *(client.send_data("dev-a", {f"{name}_{i}": i}) for i in range(8))
+            )
+            return await client.latest_values("dev-a")
+
+    values = asyncio.run(run())
+    assert [values[f"{name}_{i}"] for i in range(8)] == list(range(8))
+
+
 def test_batch_keeps_its_times(servers: Servers) -> None:
     name = name_of("batch")
     hours = [NOON + dt.timedelta(hours=hour) for hour in range(3)]
@@ -67,10 +85,31 @@ def test_batch_keeps_its_times(servers: Servers) -> None:
         variables = client.variables("dev-a")
         (variable,) = [found for found in variables if found.name == name]
         values = client.values(variable, hours[0], hours[-1])
-    assert [result.kind for result in results] == ["delivered"] * 3
+    assert results.is_complete
+    assert results.delivered == 3
     assert [(value.timestamp, value.value) for value in values] == [
         (at, at.hour) for at in hours
     ]
+
+
+def test_batch_of_a_token_tells_what_became_of_each(servers: Servers) -> None:
+    name = name_of("token_batch")
+    samples = [
+        Sample("dev-a", {name: 1}, id="now"),
+        Sample("dev-a", {name: 2}, NOON, id="past"),
+        Sample("dev a", {name: 3}, id="nowhere"),
+    ]
+
+    async def run() -> list[tuple[str, bool]]:
+        async with AsyncSensorVisionClient(servers.url, api_key=servers.token) as board:
+            results = await board.send_batch(samples, max_concurrency=2)
+            return [(result.id, result.is_delivered) for result in results]
+
+    expected = [("now", True), ("past", False), ("nowhere", False)]
+    assert asyncio.run(run()) == expected
+    with SensorVisionClient(servers.url, api_key=servers.token) as board:
+        results = board.send_batch(samples)
+    assert [(result.id, result.is_delivered) for result in results] == expected
 
 
 def test_errors_are_the_same_for_both(servers: Servers) -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Mapping
 
 import pytest
 from sensorvision_cli.board import release, settings
@@ -14,24 +15,56 @@ from sensorvision_cli.board.errors import ProvisionError
 
 import sensorvision
 
+if TYPE_CHECKING:
+    from .conftest import Servers
+
 COMMAND = Path(sys.executable).with_name("sensorvision")
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
     """Run the command as its users do."""
     return subprocess.run(
         [str(COMMAND), *arguments],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **environment},
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
     )
 
 
 def test_version_and_revision_are_told() -> None:
     info = sensorvision.build_info()
     ended = run("--version")
-    assert ended.stdout == f"sensorvision {info.version} ({info.revision})\n"
+    assert ended.stdout.startswith(f"sensorvision {info.version} ({info.revision})")
+
+
+def test_reading_is_sent(servers: Servers) -> None:
+    environment = {
+        "SENSORVISION_URL": servers.url,
+        "SENSORVISION_API_KEY": servers.token,
+    }
+    name = f"command_{os.getpid()}"
+    ended = run("send", "dev-a", f"{name}=7.5", "--json", environment=environment)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)
+    with sensorvision.SensorVisionClient(
+        servers.url, username=servers.username, password=servers.password
+    ) as reader:
+        assert reader.latest_values("dev-a")[name] == 7.5
+
+
+@pytest.mark.parametrize("kind", ["sensor", "board"])
+def test_project_is_begun_from_templates_in_the_installation(
+    kind: str, tmp_path: Path
+) -> None:
+    ended = run("new", "greenhouse", f"--kind={kind}", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "greenhouse" in (tmp_path / "greenhouse" / "README.md").read_text()
 
 
 def test_commands_for_boards_are_there() -> None:
