@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 import os
 from pathlib import Path
+import sys
 from tempfile import TemporaryDirectory
 import time
 
@@ -28,6 +29,12 @@ QUARTER_HOUR_S = 15 * 60
 
 # A batch, and in which process it was taken.
 type Taken = tuple[int, Batch]
+
+
+@pytest.fixture(autouse=True)
+def _present(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let readings be of the test's own time: by the end of a long run others are too old."""
+    monkeypatch.setattr(sys.modules[__name__], "NOW", time.time())
 
 
 def _reading(variable: str, value: float, device_id: str = "d") -> Reading:
