@@ -1,6 +1,5 @@
 """Choose how an entry's readings wait, and how they are brought to its server."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,14 +122,7 @@ async def _open[AnyOutbox: EntryOutbox](
 ) -> AnyOutbox:
     integration = await async_get_integration(hass, DOMAIN)
     outbox = kind(str(path), limits, str(integration.version))
-    opening = asyncio.ensure_future(outbox.open())
-    try:
-        await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        # Or nobody could open the file again.
-        await opening
-        await outbox.close()
-        raise
+    await outbox.open()
     return outbox
 
 

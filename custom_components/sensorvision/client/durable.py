@@ -220,14 +220,7 @@ class DurableSender:
         self, kind: type[CompleteOutbox | NewestOutbox]
     ) -> AnyOutbox:
         outbox = kind(self._path, self._limits, __version__)
-        opening = asyncio.ensure_future(outbox.open())
-        try:
-            await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            # Or nobody could open the file again.
-            await opening
-            await outbox.close()
-            raise
+        await outbox.open()
         return outbox
 
     async def _run(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+import asyncio
 from dataclasses import dataclass
 import sys
 import time
@@ -83,7 +84,18 @@ class Outbox(ABC):
         await self._spool.limit(limits)
 
     async def open(self) -> None:
-        """Take up what an earlier process has left."""
+        """Take up what an earlier process has left; if cancelled, let go of the file."""
+        opening = asyncio.ensure_future(self._take_up())
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # Or nobody could open the file again.
+            await opening
+            await self.close()
+            raise
+
+    async def _take_up(self) -> None:
+        """Read what an earlier process has left."""
         await self._spool.open()
 
     async def close(self) -> None:
@@ -179,9 +191,9 @@ class NewestOutbox(Outbox):
         # When the newest reading of each variable was true, wherever it is by now.
         self._newest: dict[tuple[str, str], float] = {}
 
-    async def open(self) -> None:
-        """Take up what an earlier process has left, and supersede what is too old."""
-        await super().open()
+    async def _take_up(self) -> None:
+        """Read what an earlier process has left, and supersede what is too old."""
+        await super()._take_up()
         now = time.time()
         for entry in await self._spool.read():
             if abs(now - entry.reading.time) <= _STILL_TRUE_S:
@@ -308,9 +320,9 @@ class CompleteOutbox(Outbox):
         self._taken: dict[int, Entry] = {}
         self._backlog = self._live = _Lane(0, 0)
 
-    async def open(self) -> None:
-        """Take up what an earlier process has left: it is backlog."""
-        await super().open()
+    async def _take_up(self) -> None:
+        """Read what an earlier process has left: it is backlog."""
+        await super()._take_up()
         self.rewind()
 
     def oldest(self) -> float | None:
