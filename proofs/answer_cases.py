@@ -188,6 +188,14 @@ _FAILURES = (
     ),
 )
 
+_GIVEN_UP = Right(
+    says_stored=False,
+    stored=(1, _ATTEMPTS),
+    posts=(1, _ATTEMPTS),
+    kind="NetworkError",
+    most_s=3,
+)
+
 _TIMES = (
     Case(
         "no connection in time",
@@ -200,26 +208,14 @@ _TIMES = (
         "no answer in time",
         "8.5",
         scripted(Reply(silence, stores=True)),
-        Right(
-            says_stored=False,
-            stored=(1, _ATTEMPTS),
-            posts=(1, _ATTEMPTS),
-            kind="NetworkError",
-            most_s=3,
-        ),
+        _GIVEN_UP,
         Order(timeout_s=0.5),
     ),
     Case(
         "an answer byte by byte",
         "8.5",
         scripted(Reply(drip, stores=True)),
-        Right(
-            says_stored=False,
-            stored=(1, _ATTEMPTS),
-            posts=(1, _ATTEMPTS),
-            kind="NetworkError",
-            most_s=3,
-        ),
+        _GIVEN_UP,
         Order(timeout_s=0.5),
     ),
     Case(

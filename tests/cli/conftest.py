@@ -7,6 +7,7 @@ import pytest
 
 from sandbox import Sandbox, Settings
 from sandbox.fixtures import ALICE_KEY, ALICE_PASSWORD, DEV_A_TOKEN
+from tests.brokers import Mosquitto
 
 from .command import Command
 
@@ -48,3 +49,14 @@ def account(bare: Command, sandbox: Sandbox) -> Command:
         SENSORVISION_USERNAME="alice",
         SENSORVISION_PASSWORD=ALICE_PASSWORD,
     )
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
+    """Run a broker."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    running = Mosquitto(folder)
+    await running.start()
+    yield running
+    await running.stop()

@@ -1,8 +1,6 @@
 """Numbers are sent from the command line."""
 
-from collections.abc import AsyncIterator
 import datetime as dt
-from pathlib import Path
 
 import pytest
 
@@ -101,17 +99,6 @@ async def test_no_value_at_all_is_told(device: Command) -> None:
         "Error: Give at least one value, such as temperature=21.5."
         " See `sensorvision send --help`.\n"
     )
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Run a broker."""
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    running = Mosquitto(folder)
-    await running.start()
-    yield running
-    await running.stop()
 
 
 async def test_numbers_go_through_the_broker(bare: Command, broker: Mosquitto) -> None:

@@ -1,11 +1,8 @@
 """The newest values are watched, as a table and as lines."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 import signal
-
-import pytest
 
 from custom_components.sensorvision.client import MQTTClient
 from sandbox import Sandbox, Settings
@@ -132,17 +129,6 @@ async def test_device_that_is_not_there_is_told(account: Command) -> None:
         "Error: Your organisation has no device dev-x."
         " See `sensorvision devices list`.\n"
     )
-
-
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Run a broker."""
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    running = Mosquitto(folder)
-    await running.start()
-    yield running
-    await running.stop()
 
 
 async def test_broker_is_listened_to(bare: Command, broker: Mosquitto) -> None:

@@ -121,15 +121,6 @@ def points(count: int, start: float = LONG_AGO) -> list[tuple[float, float]]:
     return [(start + number, number) for number in range(count)]
 
 
-@pytest.fixture
-async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
-    """Run a broker."""
-    broker = Mosquitto(tmp_path)
-    await broker.start()
-    yield broker
-    await broker.stop()
-
-
 @pytest.mark.parametrize(
     ("prefix", "modes"),
     [
