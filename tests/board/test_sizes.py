@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from benchmarks.board_client import Client
-from benchmarks.board_costs import (
+from benchmarks.board.client import Client
+from benchmarks.board.costs import (
     MEASURED_MODULES,
     compile_to,
     earlier_budgets,

@@ -13,7 +13,7 @@ from micropython import ROOT
 from micropython.provision.build import cross_compile
 from micropython.provision.manifest import device_files
 
-from .board_client import Client
+from .client import Client
 
 TOKEN = "11111111-1111-4111-8111-111111111111"  # noqa: S105 - no server knows it
 """A device's, which the servers of the measures don't look at."""

@@ -8,8 +8,8 @@ import sys
 
 from micropython.provision.build import cross_compile
 
-from .board_client import Client
-from .board_costs import MESSAGE, READING, TOKEN, TOPIC
+from .client import Client
+from .costs import MESSAGE, READING, TOKEN, TOPIC
 
 # Their archives on PyPI have no setup.py any more, so that no installer finishes; it has
 # unpacked them by then.
@@ -66,7 +66,7 @@ EARLIER: Mapping[str, Mapping[str, float]] = {
     },
 }
 """Not measured here: what was measured once, on another day and machine, of what no package
-registry has. The units are those of `board.Costs`."""
+registry has. The units are those of `board.bench.Costs`."""
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,12 @@ from rich.console import Console
 from rich.table import Table
 import trustme
 
-from .board_client import Client, MeasureError
-from .board_costs import TOKEN, compile_to, http_client, mqtt_client, requests_client
-from .board_peers import EARLIER, Subject, fetched_subjects
-from .loopback import loopback
-from .mosquitto import Mosquitto
+from benchmarks.loopback import loopback
+from benchmarks.mosquitto import Mosquitto
+
+from .client import Client, MeasureError
+from .costs import TOKEN, compile_to, http_client, mqtt_client, requests_client
+from .peers import EARLIER, Subject, fetched_subjects
 
 _WIDTH = 132
 
