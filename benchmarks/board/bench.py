@@ -1,78 +1,39 @@
 """A board: what this port costs there, beside what else sends readings from one.
 
 Bytecode, heap, garbage, writes and time of one reading, measured on the unix port of
-MicroPython against servers on this machine that cost next to nothing.
+MicroPython against servers on this machine that cost next to nothing, plain and over TLS.
 """
 
 import argparse
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-import json
+from dataclasses import asdict, replace
 from pathlib import Path
 import shutil
-import ssl
 import subprocess
 import sys
 import tempfile
 
-from rich.console import Console
-from rich.table import Table
-import trustme
-
-from benchmarks.loopback import loopback
-from benchmarks.mosquitto import Mosquitto
-
 from .client import Client, MeasureError
-from .costs import TOKEN, compile_to, http_client, mqtt_client, requests_client
-from .peers import EARLIER, Subject, fetched_subjects
+from .earlier import EARLIER
+from .peers import fetched_subjects
+from .report import Turn, Weight, faults, print_line, print_tables, summed_up
+from .sinks import Sinks, running_sinks
+from .subjects import Subject, firmware_subject, own_subjects
 
-_WIDTH = 132
-
-_HTTP_MODULES = ("__init__", "connection", "http", "protocol", "url")
-_MQTT_MODULES = ("__init__", "connection", "mqtt", "protocol", "url")
-
-_COLUMNS = {
-    "mpy_bytes": ".mpy",
-    "import_heap": "heap, import",
-    "smallest_heap": "heap, one send",
-    "tls_heap": "the same, TLS",
-    "allocated": "garbage / send",
-    "writes": "writes / send",
-    "kept_us": "kept, us",
-    "fresh_us": "new, us",
-}
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What one subject costs; None is what it can't do or what was not measured.
-
-    Attributes:
-        mpy_bytes: of its modules as bytecode.
-        import_heap: bytes of heap that its modules hold, without asyncio.
-        smallest_heap: bytes of the smallest heap in which it sends one reading.
-        tls_heap: the same over TLS, without what the TLS library takes elsewhere.
-        allocated: bytes of heap that one more send takes until they are collected.
-        writes: calls of the system that write, for each reading.
-        kept_us: microseconds for a reading over a connection that is there.
-        fresh_us: microseconds for a reading with a connection of its own.
-    """
-
-    mpy_bytes: int | None = None
-    import_heap: int | None = None
-    smallest_heap: int | None = None
-    tls_heap: int | None = None
-    allocated: int | None = None
-    writes: float | None = None
-    kept_us: int | None = None
-    fresh_us: int | None = None
+# A new connection is a handshake, and with some peers a fifth of a second.
+_MOST_CONNECTIONS = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument(
-        "--sends", type=int, default=200, help="to take medians of (%(default)s)"
+        "--sends",
+        type=int,
+        default=100,
+        help="a turn, to take medians of (%(default)s)",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="turns of each subject (%(default)s)"
     )
     parser.add_argument(
         "--alone", action="store_true", help="fetch no peers from the registry"
@@ -80,120 +41,148 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the bench; return 1 if this port or a peer that is there did not send."""
+    """Run the bench; return 1 if this port did not send, lost a reading, or sent it twice."""
     return asyncio.run(_run(options))
 
 
 async def _run(options: argparse.Namespace) -> int:
-    console = Console(stderr=True, width=_WIDTH)
-    authority = trustme.CA()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        broker = Mosquitto(folder)
-        await broker.start()
-        try:
-            async with loopback() as plain, loopback(_context(authority)) as secure:
-                costs, missing = await _measure_all(
-                    folder, plain.port, secure.port, broker, authority, options
-                )
-        finally:
-            await broker.kill()
-    is_good = all(isinstance(found, Costs) for found in costs.values())
-    for subject, found in costs.items():
-        if isinstance(found, MeasureError):
-            console.print(f"[red]{subject} did not send: {found}")
+        subjects = [*own_subjects(folder), firmware_subject(folder / "empty")]
+        missing: dict[str, str] = {}
+        if not options.alone:
+            fetched, missing = await asyncio.to_thread(fetched_subjects, folder)
+            subjects += fetched
+        async with running_sinks(folder) as sinks:
+            bench = _Bench(sinks, options.sends)
+            await bench.weigh(subjects)
+            for number in range(1, options.rounds + 1):
+                await bench.take_turns(number, subjects)
     measured = {
-        subject: asdict(found)
-        for subject, found in costs.items()
-        if isinstance(found, Costs)
+        subject.name: summed_up(bench.weights[subject.name], turns)
+        for subject in subjects
+        if (turns := bench.turns.get(subject.name))
     }
-    console.print(_table("board", measured))
-    console.print(_table("board, not measured here", EARLIER))
-    for subject, why in missing.items():
-        console.print(f"{subject} is not here: {why}")
-    _print(
+    ours = [subject.name for subject in subjects if subject.is_ours]
+    wrong = [f"{name} did not send" for name in ours if name not in measured]
+    for name in ours:
+        wrong += faults(name, measured.get(name, {}))
+    print_tables(measured, missing | bench.failures)
+    for fault in wrong:
+        print(fault, file=sys.stderr)
+    print_line(
         sends=options.sends,
+        rounds=options.rounds,
         micropython=_firmware(),
-        is_good=is_good,
+        is_good=not wrong,
+        wrong=wrong,
         missing=missing,
+        failures=bench.failures,
         measured=measured,
         not_measured_here=EARLIER,
     )
-    return 0 if is_good else 1
+    return 1 if wrong else 0
 
 
-async def _measure_all(
-    folder: Path,
-    plain_port: int,
-    secure_port: int,
-    broker: Mosquitto,
-    authority: trustme.CA,
-    options: argparse.Namespace,
-) -> tuple[dict[str, Costs | MeasureError], dict[str, str]]:
-    port = folder / "port"
-    port.mkdir()
-    sizes = compile_to(port)
-    ca = ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode())
-    url, tls_url = f"http://127.0.0.1:{plain_port}", f"https://localhost:{secure_port}"
-    http_bytes = _bytes_of(sizes, _HTTP_MODULES)
-    mqtt_bytes = _bytes_of(sizes, _MQTT_MODULES)
-    subjects: list[tuple[Subject, Client | None]] = [
-        (
-            Subject("this port, HTTP", http_client(port, url, TOKEN), http_bytes),
-            http_client(port, tls_url, TOKEN, ca),
-        ),
-        (
-            Subject("requests (frozen)", requests_client(port, url, TOKEN), None),
-            requests_client(port, tls_url, TOKEN),
-        ),
-        (
-            Subject("this port, MQTT QoS 1", mqtt_client(port, broker.url), mqtt_bytes),
-            None,
-        ),
-    ]
-    missing: dict[str, str] = {}
-    if not options.alone:
-        fetched, missing = await asyncio.to_thread(
-            fetched_subjects, folder, broker.port
+class _Bench:
+    """Measures subjects against servers.
+
+    Attributes:
+        weights: of each that sent.
+        turns: of each that sent.
+        failures: what a subject could not do.
+    """
+
+    def __init__(self, sinks: Sinks, sends: int) -> None:
+        self._sinks = sinks
+        self._sends = sends
+        self.weights: dict[str, Weight] = {}
+        self.turns: dict[str, list[Turn]] = {}
+        self.failures: dict[str, str] = {}
+
+    async def weigh(self, subjects: list[Subject]) -> None:
+        """Measure what no clock measures."""
+        for subject in subjects:
+            try:
+                weight = await asyncio.to_thread(self._weight, subject)
+            except MeasureError as err:
+                self.failures[subject.name] = str(err)
+            else:
+                self.weights[subject.name] = weight
+                print_line(subject=subject.name, **asdict(weight))
+
+    def _weight(self, subject: Subject) -> Weight:
+        client = subject.client(self._sinks.plain)
+        weight = Weight(
+            mpy_bytes=client.mpy_bytes() if subject.has_files else None,
+            import_heap=client.import_heap_bytes(),
+            smallest_heap=client.smallest_heap_bytes(),
+            allocated=client.allocated_bytes(),
+            writes=client.writes_per_send() if shutil.which("strace") else None,
         )
-        subjects += [(subject, None) for subject in fetched]
-    costs: dict[str, Costs | MeasureError] = {}
-    for subject, over_tls in subjects:
+        return self._weight_over_tls(subject, weight) if subject.has_tls else weight
+
+    def _weight_over_tls(self, subject: Subject, weight: Weight) -> Weight:
+        client = subject.client(self._sinks.trusted)
         try:
-            found = await asyncio.to_thread(_measure, subject, over_tls, options.sends)
+            tls_heap = client.smallest_heap_bytes(weight.smallest_heap or 0)
         except MeasureError as err:
-            costs[subject.name] = err
-        else:
-            costs[subject.name] = found
-            _print(subject=subject.name, **asdict(found))
-    return costs, missing
+            if subject.is_ours:
+                raise
+            self.failures[f"{subject.name}, TLS"] = _last_line(err)
+            return weight
+        plain = subject.client(self._sinks.plain)
+        return replace(
+            weight,
+            tls_heap=tls_heap,
+            tls_outside=client.outside_bytes() - plain.outside_bytes(),
+            is_checking=not subject.client(self._sinks.stranger).sends(),
+        )
+
+    async def take_turns(self, number: int, subjects: list[Subject]) -> None:
+        """Measure with the clock, one subject after the other."""
+        for subject in subjects:
+            if weight := self.weights.get(subject.name):
+                try:
+                    turn = await self._turn(subject, weight.tls_heap is not None)
+                except MeasureError as err:
+                    self.failures[subject.name] = str(err)
+                    continue
+                self.turns.setdefault(subject.name, []).append(turn)
+                print_line(round=number, subject=subject.name, **asdict(turn))
+
+    async def _turn(self, subject: Subject, can_tls: bool) -> Turn:
+        before = await self._sinks.arrived()
+        client = subject.client(self._sinks.plain)
+        sent, kept_us, fresh_us = await asyncio.to_thread(_times, client, self._sends)
+        tls_kept_us = tls_fresh_us = None
+        if can_tls:
+            client = subject.client(self._sinks.trusted)
+            more, tls_kept_us, tls_fresh_us = await asyncio.to_thread(
+                _times, client, self._sends
+            )
+            sent += more
+        return Turn(
+            sent=sent,
+            arrived=await self._sinks.arrived() - before,
+            kept_us=kept_us,
+            fresh_us=fresh_us,
+            tls_kept_us=tls_kept_us,
+            tls_fresh_us=tls_fresh_us,
+        )
 
 
-def _measure(subject: Subject, over_tls: Client | None, sends: int) -> Costs:
-    client = subject.client
+def _times(client: Client, sends: int) -> tuple[int, int | None, int]:
+    """Return how many readings were sent, and microseconds, kept and new."""
+    few = min(sends, _MOST_CONNECTIONS)
     # Without a connection that is kept, each send makes one, and counts as such.
-    can_keep = bool(client.close)
-    without = client.kept_us(sends)
-    return Costs(
-        mpy_bytes=subject.mpy_bytes,
-        import_heap=client.import_heap_bytes(),
-        smallest_heap=client.smallest_heap_bytes(),
-        tls_heap=over_tls.smallest_heap_bytes() if over_tls else None,
-        allocated=client.allocated_bytes(),
-        writes=client.writes_per_send() if shutil.which("strace") else None,
-        kept_us=without if can_keep else None,
-        fresh_us=client.fresh_us(min(sends, 50)) if can_keep else without,
-    )
+    if not client.close:
+        return few, None, client.kept_us(few)
+    return sends + few, client.kept_us(sends), client.fresh_us(few)
 
 
-def _bytes_of(sizes: Mapping[str, int], modules: Sequence[str]) -> int:
-    return sum(sizes[f"sensorvision/{module}.py"] for module in modules)
-
-
-def _context(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    return context
+def _last_line(err: MeasureError) -> str:
+    return str(err).strip().rpartition("\n")[2]
 
 
 def _firmware() -> str:
@@ -207,21 +196,3 @@ def _firmware() -> str:
         check=True,
     )
     return done.stdout.strip()
-
-
-def _table(title: str, rows: Mapping[str, Mapping[str, float | None]]) -> Table:
-    table = Table(title=title)
-    table.add_column("subject", no_wrap=True)
-    for column in _COLUMNS.values():
-        table.add_column(column, justify="right")
-    for subject, costs in rows.items():
-        table.add_row(subject, *(_figure(costs.get(key)) for key in _COLUMNS))
-    return table
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:,.10g}"
-
-
-def _print(**facts: object) -> None:
-    print(json.dumps({"bench": "board", **facts}), flush=True)

@@ -12,13 +12,11 @@ from benchmarks.board.costs import (
     MEASURED_MODULES,
     compile_to,
     earlier_budgets,
-    http_client,
-    mqtt_client,
     node_delivers,
     raised,
-    requests_client,
     smallest_heap_bytes,
 )
+from benchmarks.board.senders import http_client, mqtt_client, requests_client
 from benchmarks.loopback import loopback
 from sandbox import Sandbox
 from tests.brokers import Mosquitto
