@@ -74,9 +74,10 @@ def _is_reading(payload: bytes) -> bool:
         told = json.loads(payload)
     except ValueError:
         return False
-    # Over MQTT device, token and time stand beside it.
+    # In this server's messages device, token and time stand beside it; ThingsBoard's are
+    # lists.
     is_message = isinstance(told, dict) and "variables" in told
-    return bool((told["variables"] if is_message else told) == VARIABLES)
+    return (told["variables"] if is_message else told) in (VARIABLES, [VARIABLES])
 
 
 @asynccontextmanager

@@ -88,11 +88,11 @@ def test_a_program_weighs_what_it_loads(lines: list[dict[str, Any]]) -> None:
 
 
 async def test_only_whole_readings_are_counted(tmp_path: Path) -> None:
-    """They are what was sent, over HTTP or in a message with device and time."""
+    """They are what was sent, over HTTP or in a message with device and time, or a list."""
     assert count_readings({MESSAGE: 3, MESSAGE[:-1]: 5, b"online": 1, b"[]": 1}) == 3
     changed = MESSAGE.replace(b"25.08", b"25.09")
     body = b'{"humidity": 41.2, "pressure": 1006.53, "temperature": 25.08}'
-    assert count_readings({changed: 1, body: 2}) == 2
+    assert count_readings({changed: 1, body: 2, b"[%b]" % body: 4}) == 6
 
 
 async def test_what_the_broker_has_acknowledged_is_counted_at_once(
