@@ -3,7 +3,9 @@
 import argparse
 import sys
 
-from . import board, choose, client
+from .board import bench as board
+from .choose import bench as choose
+from .client import bench as client
 
 # Each describes its command line and runs.
 _BENCHES = {"board": board, "choose": choose, "client": client}
