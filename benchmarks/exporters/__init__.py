@@ -1,0 +1,1 @@
+"""Exporters of a Home Assistant core, side by side."""
