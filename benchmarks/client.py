@@ -16,10 +16,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .client_environments import OURS, PEER, NotToBeHadError, python_of, variables_of
-from .client_relay import Relay, relay_to
 from .client_report import Bar, Costs, Report, Subject
 from .client_server import DEVICES, PASSWORD, USERNAME, device_id, token_of
 from .mosquitto import Mosquitto
+from .relay import Relay, relay_to
 
 _DRIVER = Path(__file__).with_name("client_driver.py")
 _ROOT = _DRIVER.parent.parent

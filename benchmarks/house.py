@@ -64,14 +64,7 @@ async def running_house(folder: Path, entities: int) -> AsyncIterator[House]:
         folder: an empty one, which becomes its configuration directory.
         entities: how many the house has.
     """
-    hass = HomeAssistant(str(folder))
-    loader.async_setup(hass)
-    hass.config.skip_pip = True
-    # The core's own also asks the local network, for which nothing is set up here.
-    hass.data[DATA_RESOLVER] = ThreadedResolver()  # type: ignore[misc]
-    hass.config_entries = ConfigEntries(hass, {})
-    await bootstrap.async_load_base_functionality(hass)
-    hass.set_state(CoreState.running)
+    hass = await start_core(folder)
     try:
         house = await _furnish(hass, entities)
         await save_registries(hass)
@@ -83,6 +76,23 @@ async def running_house(folder: Path, entities: int) -> AsyncIterator[House]:
     finally:
         await hass.async_stop(force=True)
         gc.unfreeze()
+
+
+async def start_core(folder: Path) -> HomeAssistant:
+    """Start a core that runs no integrations yet.
+
+    Args:
+        folder: its configuration directory, with whatever an earlier one has left.
+    """
+    hass = HomeAssistant(str(folder))
+    loader.async_setup(hass)
+    hass.config.skip_pip = True
+    # The core's own also asks the local network, for which nothing is set up here.
+    hass.data[DATA_RESOLVER] = ThreadedResolver()  # type: ignore[misc]
+    hass.config_entries = ConfigEntries(hass, {})
+    await bootstrap.async_load_base_functionality(hass)
+    hass.set_state(CoreState.running)
+    return hass
 
 
 async def save_registries(hass: HomeAssistant) -> None:
@@ -97,6 +107,7 @@ def config_entry(domain: str, data: dict[str, Any], **changes: Any) -> ConfigEnt
         "source": "user",
         "version": 1,
         "minor_version": 1,
+        "subentries_data": (),
     }
     return ConfigEntry(
         domain=domain,
@@ -104,7 +115,6 @@ def config_entry(domain: str, data: dict[str, Any], **changes: Any) -> ConfigEnt
         data=data,
         options={},
         unique_id=None,
-        subentries_data=(),
         discovery_keys=MappingProxyType({}),
         **(facts | changes),
     )

@@ -1,1 +1,1 @@
-"""Exporters of a Home Assistant core, side by side."""
+"""A real Home Assistant core that exports its states, and what they are exported to."""
