@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 import time
 
 _CHOSEN = 0
-_CHOSEN_EVERY_S = 1.0
+
+# About once a second, but never in step with anything else that happens once a second.
+_GOLDEN = 0.618034
+_CHOSEN_JITTER_S = 0.5
 
 
 @dataclass
@@ -34,7 +37,7 @@ async def keep_busy(
     rate_hz: float,
     tail_s: float,
 ) -> BusyBus:
-    """Change the first sensor once a second, and all others in turn.
+    """Change the first sensor about once a second, and all others in turn.
 
     Args:
         change: gives the sensor of that number a new state, and returns its value.
@@ -53,9 +56,13 @@ async def keep_busy(
         now = loop.time()
         bus.longest_gap_s, last = max(bus.longest_gap_s, now - last), now
         if chosen_due <= due < seconds:
-            chosen_due += _CHOSEN_EVERY_S
             at = time.time()
             bus.chosen.append((change(_CHOSEN), at))
+            chosen_due = _due_s(len(bus.chosen))
         bus.busy_until = time.time()
         bus.others.append(change(1 + tick % (sensors - 1)))
     return bus
+
+
+def _due_s(nth: int) -> float:
+    return nth + nth * _GOLDEN % 1 * _CHOSEN_JITTER_S

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+import gc
+from pathlib import Path
 import resource
+import sys
 import time
 from typing import Any
 
@@ -56,6 +59,19 @@ class Watch:
             "late_ms": quantiles_ms(self._late_s),
             "max_rss_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         }
+
+
+def memory() -> dict[str, int]:
+    """Return how much memory the process has in KiB, and how many blocks of Python's.
+
+    Blocks are counted without garbage; the memory is what a user would see.
+    """
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    gc.collect()
+    return {
+        "rss_kb": pages * resource.getpagesize() // 1024,
+        "blocks": sys.getallocatedblocks(),
+    }
 
 
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float] | None:
