@@ -3,10 +3,16 @@
 import argparse
 import sys
 
-from . import board, choose, client
+from . import board, choose, client, filter, memory
 
 # Each describes its command line and runs.
-_BENCHES = {"board": board, "choose": choose, "client": client}
+_BENCHES = {
+    "board": board,
+    "choose": choose,
+    "client": client,
+    "filter": filter,
+    "memory": memory,
+}
 
 
 def main() -> int:

@@ -34,13 +34,29 @@ class Report:
         self._console = Console(stderr=True, width=_WIDTH)
 
     def add(self, round_number: int, mode: str, found: Lateness) -> None:
-        """Note what one run has found."""
-        self._found.setdefault(mode, []).append(found)
+        """Note what one run has found.
+
+        Nothing is told of a peer whose bus was not busy after all.
+        """
+        is_void = mode not in self._limits_s and not found.was_busy
+        if is_void:
+            self._console.print(
+                f"{mode}, round {round_number}: void, as the bus was silent for"
+                f" {found.longest_gap_s:.1f} s"
+            )
+        else:
+            self._found.setdefault(mode, []).append(found)
         faults = self._faults(mode, found)
         for fault in faults:
             self.is_good = False
             self._console.print(f"[red]{mode}, round {round_number}: {fault}")
-        self._print(round=round_number, mode=mode, **_members(found), faults=faults)
+        self._print(
+            round=round_number,
+            mode=mode,
+            **_members(found),
+            is_void=is_void,
+            faults=faults,
+        )
 
     def finish(self) -> None:
         """Print what all runs have found together."""

@@ -4,6 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+# Exporters that wait for a pause on the bus have had one when it was silent for so long.
+_PAUSE_S = 1.0
+
 
 class NotNarrowError(Exception):
     """Something arrived that the filter should have kept back."""
@@ -21,7 +24,8 @@ class Lateness:
         once_quiet: how many arrived only after the others had fallen silent.
         missing: how many never arrived.
         superseded: how many of those the exporter says that it has replaced by newer
-            ones, of which it was asked to send the last.
+            ones.
+        longest_gap_s: for how long the bus was silent at the most, in seconds.
     """
 
     sent: int
@@ -30,6 +34,12 @@ class Lateness:
     once_quiet: int
     missing: int
     superseded: int
+    longest_gap_s: float = 0
+
+    @property
+    def was_busy(self) -> bool:
+        """Tell whether the bus was never silent for as long as a batch may wait."""
+        return self.longest_gap_s < _PAUSE_S
 
     @property
     def lost(self) -> int:
@@ -45,8 +55,6 @@ class Lateness:
         faults = []
         if self.lost:
             faults.append(f"{self.lost} were lost")
-        if self.once_quiet:
-            faults.append(f"{self.once_quiet} arrived only when the bus was quiet")
         if self.max_s is not None and self.max_s > limit_s:
             faults.append(f"one was {self.max_s:.2f} s late, not {limit_s:g} s")
         if self.p50_s is None:
@@ -61,6 +69,7 @@ def judge(
     others: Collection[int],
     busy_until: float,
     superseded: int = 0,
+    longest_gap_s: float = 0,
 ) -> Lateness:
     """Tell how late readings were; all times are in seconds since 1970.
 
@@ -70,6 +79,7 @@ def judge(
         others: the values of all other sensors.
         busy_until: when the last of those became true.
         superseded: how many the exporter says that it has replaced.
+        longest_gap_s: for how long the bus was silent at the most, in seconds.
 
     Raises:
         NotNarrowError: a value of another sensor has arrived.
@@ -86,6 +96,7 @@ def judge(
         ),
         missing=len(sent) - len(late_s),
         superseded=superseded,
+        longest_gap_s=longest_gap_s,
     )
 
 
@@ -100,4 +111,5 @@ def together(rounds: Sequence[Lateness]) -> Lateness:
         once_quiet=sum(each.once_quiet for each in rounds),
         missing=sum(each.missing for each in rounds),
         superseded=sum(each.superseded for each in rounds),
+        longest_gap_s=max(each.longest_gap_s for each in rounds),
     )

@@ -1,6 +1,7 @@
 """When memory is flat."""
 
 from collections.abc import Callable
+from functools import partial
 import json
 
 import pytest
@@ -14,6 +15,10 @@ def _samples(rss_kb: Callable[[int], float]) -> list[Sample]:
         Sample(events, int(rss_kb(events)), events // 100, 4096)
         for events in range(1000, 20_001, 1000)
     ]
+
+
+def _grown(by: float, events: int) -> float:
+    return 100_000 + events * by
 
 
 def _growth(rss_kb: Callable[[int], float]) -> Growth:
@@ -51,7 +56,7 @@ def test_growth_is_not_told_from_a_glimpse() -> None:
 def test_peers_may_grow_and_lose(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report(["account"], {})
     for mode, growing in (("influxdb v1", 1.0), ("account", 0.0)):
-        for sample in _samples(lambda events, by=growing: 100_000 + events * by):
+        for sample in _samples(partial(_grown, growing)):
             report.add(mode, sample)
     report.lose("influxdb v1", 7)
     report.lose("account", 0)
@@ -66,7 +71,7 @@ def test_peers_may_grow_and_lose(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(("growing", "lost"), [(1.0, 0), (0.0, 1)])
 def test_ours_may_not(growing: float, lost: int) -> None:
     report = Report(["account"], {})
-    for sample in _samples(lambda events: 100_000 + events * growing):
+    for sample in _samples(partial(_grown, growing)):
         report.add("account", sample)
     report.lose("account", lost)
     report.finish()
