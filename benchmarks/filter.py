@@ -6,7 +6,7 @@ processes of their own, so that whatever else the machine does troubles all alik
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 import json
@@ -105,15 +105,24 @@ async def _run(options: argparse.Namespace) -> int:
     for round_number in range(1, options.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             async with AsyncExitStack() as stack:
-                watched = [
-                    await _prepared(stack, mode, Path(folder), options)
+                watched = await _at_once(
+                    _prepared(stack, mode, Path(folder), options)
                     for mode in options.modes
-                ]
-                found = await asyncio.gather(*(each.watch(options) for each in watched))
+                )
+                found = await _at_once(each.watch(options) for each in watched)
         for mode, lateness in zip(options.modes, found, strict=True):
             report.add(round_number, mode, lateness)
     report.finish()
     return 0 if report.is_good else 1
+
+
+async def _at_once[Result](
+    calls: Iterable[Coroutine[Any, Any, Result]],
+) -> list[Result]:
+    """Run them all at the same time; when one fails, none of the others goes on."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(call) for call in calls]
+    return [task.result() for task in tasks]
 
 
 async def _prepared(
