@@ -15,6 +15,7 @@ from homeassistant.helpers.storage import STORAGE_DIR
 from .exporters.answering import Answering
 from .exporters.destination import Destination, running_destination
 from .exporters.growth import Sample
+from .exporters.growth_chart import draw_growth
 from .exporters.modes import Mode
 from .exporters.trial import Home, show_all
 from .memory_report import Report
@@ -54,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=_MODES,
         help=f"which exporters ({' '.join(_MODES)})",
     )
+    parser.add_argument(
+        "--chart", type=Path, metavar="FILE", help="where to draw it as SVG"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -82,6 +86,8 @@ async def _run(options: argparse.Namespace) -> int:
                 await show_all(subject, destination, options.sensors)
                 await _Flow(mode, path, subject, destination).watch(report, options)
     report.finish()
+    if options.chart:
+        draw_growth(report.samples, options.chart)
     return 0 if report.is_good else 1
 
 

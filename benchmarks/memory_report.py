@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .exporters.growth import Growth, Sample, growth_of
+from .exporters.modes import Mode
 
 _WIDTH = 110
 
@@ -23,25 +24,25 @@ class Report:
         is_good: whether those that have to be flat are, and none of them lost anything.
     """
 
-    def __init__(self, held: Sequence[str], facts: Mapping[str, object]) -> None:
+    def __init__(self, held: Sequence[Mode], facts: Mapping[str, object]) -> None:
         self.is_good = True
         self._held = held
         self._facts = facts
-        self._samples: dict[str, list[Sample]] = {}
-        self._lost: dict[str, int] = {}
+        self._samples: dict[Mode, list[Sample]] = {}
+        self._lost: dict[Mode, int] = {}
         self._console = Console(stderr=True, width=_WIDTH)
 
     @property
-    def samples(self) -> Mapping[str, Sequence[Sample]]:
+    def samples(self) -> Mapping[Mode, Sequence[Sample]]:
         """Return what each mode held, in order."""
         return self._samples
 
-    def add(self, mode: str, sample: Sample) -> None:
+    def add(self, mode: Mode, sample: Sample) -> None:
         """Note what a process held after so many events."""
         self._samples.setdefault(mode, []).append(sample)
         self._print(mode=mode, **asdict(sample))
 
-    def lose(self, mode: str, lost: int) -> None:
+    def lose(self, mode: Mode, lost: int) -> None:
         """Note how many events never arrived."""
         self._lost[mode] = lost
         if lost and mode in self._held:
@@ -74,7 +75,7 @@ class Report:
         self.is_good = False
         self._console.print(f"[red]{why}")
 
-    def _table(self, grown: Mapping[str, Growth]) -> Table:
+    def _table(self, grown: Mapping[Mode, Growth]) -> Table:
         table = Table(title="Memory of Home Assistant's process")
         table.add_column("mode", no_wrap=True)
         for column in (

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 import json
+from pathlib import Path
 
 import pytest
 
 from benchmarks.exporters.growth import Growth, Sample, growth_of
+from benchmarks.exporters.growth_chart import draw_growth
+from benchmarks.exporters.modes import Mode
 from benchmarks.memory_report import Report
 
 
@@ -54,12 +57,12 @@ def test_growth_is_not_told_from_a_glimpse() -> None:
 
 
 def test_peers_may_grow_and_lose(capsys: pytest.CaptureFixture[str]) -> None:
-    report = Report(["account"], {})
-    for mode, growing in (("influxdb v1", 1.0), ("account", 0.0)):
+    report = Report([Mode.ACCOUNT], {})
+    for mode, growing in ((Mode.INFLUXDB_V1, 1.0), (Mode.ACCOUNT, 0.0)):
         for sample in _samples(partial(_grown, growing)):
             report.add(mode, sample)
-    report.lose("influxdb v1", 7)
-    report.lose("account", 0)
+    report.lose(Mode.INFLUXDB_V1, 7)
+    report.lose(Mode.ACCOUNT, 0)
     report.finish()
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["is_good"] is True
@@ -70,9 +73,25 @@ def test_peers_may_grow_and_lose(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(("growing", "lost"), [(1.0, 0), (0.0, 1)])
 def test_ours_may_not(growing: float, lost: int) -> None:
-    report = Report(["account"], {})
+    report = Report([Mode.ACCOUNT], {})
     for sample in _samples(partial(_grown, growing)):
-        report.add("account", sample)
-    report.lose("account", lost)
+        report.add(Mode.ACCOUNT, sample)
+    report.lose(Mode.ACCOUNT, lost)
     report.finish()
     assert report.is_good is False
+
+
+def test_a_chart_names_each_exporter_and_is_the_same_for_the_same_figures(
+    tmp_path: Path,
+) -> None:
+    samples = {
+        Mode.INFLUXDB_V1: _samples(partial(_grown, 1)),
+        Mode.ACCOUNT: _samples(partial(_grown, 0)),
+    }
+    drawn = []
+    for name in ("one.svg", "other.svg"):
+        draw_growth(samples, tmp_path / name)
+        drawn.append((tmp_path / name).read_text())
+    assert drawn[0] == drawn[1]
+    assert "influxdb v1" in drawn[0]
+    assert "SensorVision, account" in drawn[0]
