@@ -3,12 +3,19 @@
 import argparse
 import sys
 
+from . import filter, memory
 from .board import bench as board
 from .choose import bench as choose
 from .client import bench as client
 
 # Each describes its command line and runs.
-_BENCHES = {"board": board, "choose": choose, "client": client}
+_BENCHES = {
+    "board": board,
+    "choose": choose,
+    "client": client,
+    "filter": filter,
+    "memory": memory,
+}
 
 
 def main() -> int:
