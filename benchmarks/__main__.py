@@ -4,9 +4,17 @@ import argparse
 import sys
 
 from . import board, choose, client
+from .outages import kill, outage, stop
 
 # Each describes its command line and runs.
-_BENCHES = {"board": board, "choose": choose, "client": client}
+_BENCHES = {
+    "board": board,
+    "choose": choose,
+    "client": client,
+    "kill": kill,
+    "outage": outage,
+    "stop": stop,
+}
 
 
 def main() -> int:
