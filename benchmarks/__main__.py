@@ -7,6 +7,7 @@ from . import filter, memory
 from .board import bench as board
 from .choose import bench as choose
 from .client import bench as client
+from .outages import kill, outage, stop
 
 # Each describes its command line and runs.
 _BENCHES = {
@@ -14,7 +15,10 @@ _BENCHES = {
     "choose": choose,
     "client": client,
     "filter": filter,
+    "kill": kill,
     "memory": memory,
+    "outage": outage,
+    "stop": stop,
 }
 
 
