@@ -46,11 +46,14 @@ class Capture:
     @callback
     def changes(self, old: State | None, new: State) -> list[Reading]:
         """Return the numbers that are new, with the time of the change."""
-        readings: list[Reading] = []
         time = new.last_updated_timestamp
-        if old is None or old.last_changed != new.last_changed:
-            readings += self._of_state(new, time)
-        readings += self._of_attributes(old, new, time)
+        readings = (
+            self._of_state(new, time)
+            if old is None or old.last_changed != new.last_changed
+            else []
+        )
+        if self._attributes:
+            readings += self._of_attributes(old, new, time)
         return readings
 
     @callback
@@ -61,13 +64,14 @@ class Capture:
             *self._of_attributes(None, state, time),
         ]
 
-    def _of_state(self, state: State, time: float) -> Iterator[Reading]:
+    def _of_state(self, state: State, time: float) -> list[Reading]:
         number = number_of(state, self._number_by_text)
         if isinstance(number, SkipReason):
             self._skipped[number] += 1
-            return
+            return []
         unit = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
-        yield Reading(*self._address(state.entity_id, None, unit), number, time)
+        device_id, variable = self._address(state.entity_id, None, unit)
+        return [Reading(device_id, variable, number, time)]
 
     def _of_attributes(
         self, old: State | None, new: State, time: float

@@ -94,10 +94,12 @@ def parse_number(text: str) -> int | float | None:
     """Read a decimal number, as it is written."""
     if "_" in text:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
+    # To try a text with a point as a whole number takes as long as all the rest.
+    if "." not in text:
+        try:
+            return int(text)
+        except ValueError:
+            pass
     try:
         return float(text)
     except ValueError:
