@@ -3,12 +3,23 @@
 import argparse
 import sys
 
+from . import filter, memory
 from .board import bench as board
 from .choose import bench as choose
 from .client import bench as client
+from .outages import kill, outage, stop
 
 # Each describes its command line and runs.
-_BENCHES = {"board": board, "choose": choose, "client": client}
+_BENCHES = {
+    "board": board,
+    "choose": choose,
+    "client": client,
+    "filter": filter,
+    "kill": kill,
+    "memory": memory,
+    "outage": outage,
+    "stop": stop,
+}
 
 
 def main() -> int:

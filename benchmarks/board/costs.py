@@ -1,15 +1,12 @@
 """Measure what the port costs on a board."""
 
 import asyncio
-from collections.abc import Mapping
 import json
 from pathlib import Path
-import subprocess
 import sys
 import tempfile
 from typing import cast
 
-from micropython import ROOT
 from micropython.provision.build import cross_compile
 from micropython.provision.manifest import device_files
 
@@ -117,35 +114,6 @@ _HEAP_STEP_BYTES = 256
 _NODE_DEADLINE_S = 30
 # Enough for the store to be written twice, and for a file of it to be read.
 _NODE_DELIVERIES = 5
-
-
-def raised(
-    now: Mapping[str, Mapping[str, int]], before: Mapping[str, Mapping[str, int]]
-) -> list[str]:
-    """Return which budgets are larger than they were."""
-    return [
-        f"{group}.{name}"
-        for group, budgets in now.items()
-        for name, budget in budgets.items()
-        if budget > before.get(group, {}).get(name, budget)
-    ]
-
-
-def earlier_budgets() -> list[dict[str, dict[str, int]]]:
-    """Return the budgets of every commit in reach, none where there is no repository.
-
-    A shallow clone reaches the newest alone, which says what a working tree has raised.
-    """
-    path = "tests/board/budgets.json"
-    commits = _git("log", "--format=%H", "--diff-filter=AM", "--", path).split()
-    return [json.loads(_git("show", f"{commit}:{path}")) for commit in commits]
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout
 
 
 def compile_to(directory: Path) -> dict[str, int]:
