@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from . import board, choose, client
+from . import board, choose, client, ha
 
 # Each describes its command line and runs.
-_BENCHES = {"board": board, "choose": choose, "client": client}
+_BENCHES = {"board": board, "choose": choose, "client": client, "ha": ha}
 
 
 def main() -> int:
