@@ -6,7 +6,12 @@ It prints a line of JSON when its exporter is set up, and answers each that it i
 - ``burst``, with a ``count``: sets so many states as fast as it can.
 - ``pace``, with a ``count`` and ``rate_hz``: sets so many, so many in a second.
 - ``settle``: waits until this integration has told the server every name.
+- ``busy``, with ``seconds``, ``rate_hz`` and ``tail_s``: changes the first sensor once a
+  second and all others in turn; see `keep_busy`.
 - ``measure``: says what it has cost since it began.
+- ``memory``: says what it holds now.
+- ``outbox``: says how many readings of this integration wait, and how many were replaced
+  since it began.
 - ``stop``: stops as Home Assistant does, which ends the process.
 
 When nobody listens any more it ends at once, as killed.
@@ -14,7 +19,9 @@ When nobody listens any more it ends at once, as killed.
 
 import argparse
 import asyncio
+from dataclasses import asdict
 import gc
+import importlib
 import os
 from pathlib import Path
 import threading
@@ -37,10 +44,11 @@ from custom_components import sensorvision
 from custom_components.sensorvision.client.pace import Pace
 
 from .answering import answer, tell_parent
+from .busy import keep_busy
 from .entries import ENTRY_ID, entry_of
 from .order import Order
 from .sensors import Sensors
-from .watch import Watch
+from .watch import Watch, memory
 
 _AT_ONCE = 100
 _LOOK_EVERY_S = 0.05
@@ -67,6 +75,9 @@ class Subject:
         Raises:
             RuntimeError: it could not be set up.
         """
+        for name, value in self._order.constants.items():
+            module, _, constant = name.rpartition(".")
+            setattr(importlib.import_module(module), constant, value)
         await self._sensors.register()
         # Else that would be written while something is measured.
         await save_registries(self._hass)
@@ -91,8 +102,10 @@ class Subject:
             entry = entry_of(order.mode, order.address, follow)
             await entries.async_add(entry)
         await self._hass.async_block_till_done()
-        # Who is set up while its server is away is tried again by Home Assistant.
-        if entry.state not in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY):
+        may_be = {ConfigEntryState.LOADED}
+        if self._order.may_fail:
+            may_be.add(ConfigEntryState.SETUP_RETRY)
+        if entry.state not in may_be:
             raise RuntimeError(f"The entry was not set up: {entry.reason}")
         self._entry = entry
 
@@ -111,8 +124,16 @@ class Subject:
                 return await self._pace(order["count"], order["rate_hz"])
             case "settle":
                 return await self._settle()
+            case "busy":
+                return await self._keep_busy(order)
             case "measure":
                 return await self._measure()
+            case "memory":
+                # What was noted for other benches is none of it.
+                self._watch.begin()
+                return memory()
+            case "outbox":
+                return self._outbox()
             case "stop":
                 begun = time.monotonic()
                 await self._hass.async_stop()
@@ -138,6 +159,16 @@ class Subject:
             self._sensors.set_next()
         return self._was_set(begun)
 
+    async def _keep_busy(self, order: dict[str, Any]) -> dict[str, Any]:
+        bus = await keep_busy(
+            self._sensors.set,
+            self._order.sensors,
+            seconds=order["seconds"],
+            rate_hz=order["rate_hz"],
+            tail_s=order["tail_s"],
+        )
+        return asdict(bus)
+
     def _was_set(self, begun: float) -> dict[str, Any]:
         self._sensors.write_log()
         return {"took_s": time.monotonic() - begun, "last": self._sensors.last}
@@ -154,6 +185,13 @@ class Subject:
     async def _measure(self) -> dict[str, Any]:
         superseded = self._superseded - self._superseded_before
         return {**await self._watch.measure(), "superseded": superseded}
+
+    def _outbox(self) -> dict[str, Any]:
+        outboxes = self._runtime.ways.outboxes if self._order.mode.is_ours else []
+        return {
+            "waiting": sum(len(outbox) for outbox in outboxes),
+            "superseded": self._superseded - self._superseded_before,
+        }
 
     @property
     def _runtime(self) -> sensorvision.Runtime:

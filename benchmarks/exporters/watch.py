@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+import gc
 from pathlib import Path
 import resource
+import sys
 import time
 from typing import Any
 
@@ -62,11 +63,22 @@ class Watch:
 
 def _max_rss_kb() -> int:
     """Return the most memory that this process has ever used, in KiB."""
-    # Linux lets a new process begin with the most that its parent had used; this does not.
-    with suppress(OSError):
-        status = Path("/proc/self/status").read_text()
-        return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # What getrusage says begins with the most that the parent process had used.
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
+
+
+def memory() -> dict[str, int]:
+    """Return how much memory the process has in KiB, and how many blocks of Python's.
+
+    Blocks are counted without garbage; the memory is what a user would see.
+    """
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    gc.collect()
+    return {
+        "rss_kb": pages * resource.getpagesize() // 1024,
+        "blocks": sys.getallocatedblocks(),
+    }
 
 
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float] | None:
