@@ -38,7 +38,7 @@ def draw(medians: Mapping[tuple[str, Mode], Mapping[str, float]], path: Path) ->
                     color=[OURS if mode.is_ours else PEERS for mode in modes],
                     alpha=1 - 0.4 * nth,
                 )
-                axes.barlabel(
+                axes.bar_label(
                     bars,
                     [f"{medians[shape, mode][key]:.0f} {shape}" for mode in modes],
                     padding=2,
