@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import filter, memory
+from . import filter, ha, memory
 from .board import bench as board
 from .choose import bench as choose
 from .client import bench as client
@@ -15,6 +15,7 @@ _BENCHES = {
     "choose": choose,
     "client": client,
     "filter": filter,
+    "ha": ha,
     "kill": kill,
     "memory": memory,
     "outage": outage,

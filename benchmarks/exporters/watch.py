@@ -57,8 +57,15 @@ class Watch:
             "process_cpu_s": time.process_time() - self._process_begun_s,
             "loop_cpu_s": time.thread_time() - self._loop_begun_s,
             "late_ms": quantiles_ms(self._late_s),
-            "max_rss_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "max_rss_kb": _max_rss_kb(),
         }
+
+
+def _max_rss_kb() -> int:
+    """Return the most memory that this process has ever used, in KiB."""
+    # What getrusage says begins with the most that the parent process had used.
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
 
 
 def memory() -> dict[str, int]:
