@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import board, choose, client, filter, memory
+from . import board, choose, client, filter, ha, memory
 
 # Each describes its command line and runs.
 _BENCHES = {
@@ -11,6 +11,7 @@ _BENCHES = {
     "choose": choose,
     "client": client,
     "filter": filter,
+    "ha": ha,
     "memory": memory,
 }
 

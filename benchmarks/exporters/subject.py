@@ -98,7 +98,8 @@ class Subject:
             entry = entry_of(order.mode, order.address, follow)
             await entries.async_add(entry)
         await self._hass.async_block_till_done()
-        if entry.state is not ConfigEntryState.LOADED:
+        # Who is set up while its server is away is tried again by Home Assistant.
+        if entry.state not in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY):
             raise RuntimeError(f"The entry was not set up: {entry.reason}")
         self._entry = entry
 

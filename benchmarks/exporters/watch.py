@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 import gc
 from pathlib import Path
 import resource
@@ -57,7 +58,7 @@ class Watch:
             "process_cpu_s": time.process_time() - self._process_begun_s,
             "loop_cpu_s": time.thread_time() - self._loop_begun_s,
             "late_ms": quantiles_ms(self._late_s),
-            "max_rss_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "max_rss_kb": _max_rss_kb(),
         }
 
 
@@ -72,6 +73,15 @@ def memory() -> dict[str, int]:
         "rss_kb": pages * resource.getpagesize() // 1024,
         "blocks": sys.getallocatedblocks(),
     }
+
+
+def _max_rss_kb() -> int:
+    """Return the most memory that this process has ever used, in KiB."""
+    # Linux lets a new process begin with the most that its parent had used; this does not.
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float] | None:
