@@ -3,7 +3,11 @@
 import argparse
 import sys
 
-from . import board, choose, client, filter, ha, memory
+from . import filter, ha, memory
+from .board import bench as board
+from .choose import bench as choose
+from .client import bench as client
+from .outages import kill, outage, stop
 
 # Each describes its command line and runs.
 _BENCHES = {
@@ -12,7 +16,10 @@ _BENCHES = {
     "client": client,
     "filter": filter,
     "ha": ha,
+    "kill": kill,
     "memory": memory,
+    "outage": outage,
+    "stop": stop,
 }
 
 

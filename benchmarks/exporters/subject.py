@@ -21,6 +21,7 @@ import argparse
 import asyncio
 from dataclasses import asdict
 import gc
+import importlib
 import os
 from pathlib import Path
 import threading
@@ -74,6 +75,9 @@ class Subject:
         Raises:
             RuntimeError: it could not be set up.
         """
+        for name, value in self._order.constants.items():
+            module, _, constant = name.rpartition(".")
+            setattr(importlib.import_module(module), constant, value)
         await self._sensors.register()
         # Else that would be written while something is measured.
         await save_registries(self._hass)
@@ -98,8 +102,10 @@ class Subject:
             entry = entry_of(order.mode, order.address, follow)
             await entries.async_add(entry)
         await self._hass.async_block_till_done()
-        # Who is set up while its server is away is tried again by Home Assistant.
-        if entry.state not in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY):
+        may_be = {ConfigEntryState.LOADED}
+        if self._order.may_fail:
+            may_be.add(ConfigEntryState.SETUP_RETRY)
+        if entry.state not in may_be:
             raise RuntimeError(f"The entry was not set up: {entry.reason}")
         self._entry = entry
 

@@ -60,8 +60,10 @@ def _item_of(moment: Moment) -> str:
     """Return one moment. To let `json` do it all would take five times as long."""
     device_id, variable, value, at = moment[0].reading
     members = _member(variable, value)
-    for entry in moment[1:]:
-        members += f",{_member(entry.reading.variable, entry.reading.value)}"
+    if len(moment) > 1:
+        members = ",".join(
+            [_member(e.reading.variable, e.reading.value) for e in moment]
+        )
     return (
         f'{{"deviceId":"{_checked(device_id)}","variables":{{{members}}},'
         f'"timestamp":"{instant_of(at)}"}}'

@@ -3,12 +3,58 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Container
+from typing import TYPE_CHECKING, Container, NamedTuple
 
 from .models import Sample
 
 if TYPE_CHECKING:
     from .readings import Entry
+
+
+class Moment(NamedTuple):
+    """What a device has shown at one moment.
+
+    Attributes:
+        device_id: the device's public id.
+        at: when it was true, in seconds since 1970 (UTC).
+        variables: numbers by variable name.
+        told: the readings that say so.
+    """
+
+    device_id: str
+    at: float
+    variables: dict[str, int | float]
+    told: list[Entry]
+
+
+def moments_of(entries: tuple[Entry, ...], alone: Container[int] = ()) -> list[Moment]:
+    """Return what devices have shown, in the readings' order.
+
+    Args:
+        entries: the readings.
+        alone: the ids of those that are to be judged by themselves.
+    """
+    moments: list[Moment] = []
+    # The last of each device and time, with its place; and that of each variable.
+    last: dict[tuple[str, float], tuple[int, Moment]] = {}
+    last_places: dict[tuple[str, str], int] = {}
+    for entry in entries:
+        device_id, variable, value, at = entry.reading
+        place, moment = last.get((device_id, at), (-1, None))
+        # Not before an earlier reading of the same variable, even if a clock went back.
+        if (
+            moment is None
+            or place <= last_places.get((device_id, variable), -1)
+            or (alone and entry.id in alone)
+        ):
+            place, moment = len(moments), Moment(device_id, at, {}, [])
+            moments.append(moment)
+            if not alone or entry.id not in alone:
+                last[device_id, at] = place, moment
+        last_places[device_id, variable] = place
+        moment.variables[variable] = value
+        moment.told.append(entry)
+    return moments
 
 
 def samples_of(
@@ -22,26 +68,14 @@ def samples_of(
         entries: the readings.
         alone: the ids of those that are to be judged by themselves.
     """
-    groups: dict[tuple[str, float, int], dict[str, Entry]] = {}
-    places: dict[tuple[str, float, int], int] = {}
-    last_places: dict[tuple[str, str], int] = {}
-    for entry in entries:
-        device_id, variable, _, at = entry.reading
-        # Not before an earlier reading of the same variable, even if a clock went back.
-        after = last_places.get((device_id, variable), -1)
-        nth = -entry.id if entry.id in alone else 0
-        while places.setdefault((device_id, at, nth), len(places)) <= after:
-            nth += 1
-        last_places[device_id, variable] = places[device_id, at, nth]
-        groups.setdefault((device_id, at, nth), {})[variable] = entry
     return [
         (
             Sample(
-                device_id,
-                {variable: entry.reading.value for variable, entry in told.items()},
-                dt.datetime.fromtimestamp(at, dt.timezone.utc),
+                moment.device_id,
+                moment.variables,
+                dt.datetime.fromtimestamp(moment.at, dt.timezone.utc),
             ),
-            tuple(told.values()),
+            tuple(moment.told),
         )
-        for (device_id, at, _), told in groups.items()
+        for moment in moments_of(entries, alone)
     ]

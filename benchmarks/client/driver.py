@@ -1,4 +1,4 @@
-"""``python client_driver.py PLAN``: send readings by one of the ways that a package has.
+"""``python driver.py PLAN``: send readings by one of the ways that a package has.
 
 It runs in an environment of its own, where `sensorvision` may be either package. It says
 that it is ready, and begins when it is sent a line.

@@ -12,7 +12,7 @@ import sys
 PEER = "sensorvision-sdk 0.1.1"
 OURS = "this client"
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parent.parent.parent
 
 # What both stand on is the same, so that what differs is theirs.
 _SHARED = ("aiohttp", "requests")

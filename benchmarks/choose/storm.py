@@ -7,7 +7,7 @@ from enum import IntEnum, auto
 
 from homeassistant.helpers import entity_registry as er
 
-from .house import House
+from benchmarks.house import House
 
 
 class _Fate(IntEnum):

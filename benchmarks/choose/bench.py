@@ -16,14 +16,14 @@ from homeassistant.helpers.target import (
     async_extract_referenced_entity_ids,
 )
 
+from benchmarks.house import running_house
+from benchmarks.meter import Meter
+from benchmarks.server import Server, running_server
 from custom_components.sensorvision.choice import Choice
 from custom_components.sensorvision.names import Names
 from custom_components.sensorvision.selection import Registry, describe
 
-from .house import running_house
-from .meter import Meter
 from .report import Report
-from .server import Server, running_server
 from .subjects import (
     PREFIX,
     EntityFilter,

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.client_server``: a sandbox that says what it has stored.
+"""``python -m benchmarks.client.server``: a sandbox that says what it has stored.
 
 It prints a line of JSON when it serves, and another for each line that it is sent.
 """

@@ -10,7 +10,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from .meter import Measured
+from benchmarks.meter import Measured
 
 _WIDTH = 120
 

@@ -1,22 +1,14 @@
 """Measure what the port costs on a board."""
 
 import asyncio
-from collections.abc import Mapping
 import json
 from pathlib import Path
-import subprocess
 import sys
 import tempfile
-from typing import Any, cast
+from typing import cast
 
-from micropython import ROOT
 from micropython.provision.build import cross_compile
 from micropython.provision.manifest import device_files
-
-from .board_client import Client
-
-TOKEN = "11111111-1111-4111-8111-111111111111"  # noqa: S105 - no server knows it
-"""A device's, which the servers of the measures don't look at."""
 
 MEASURED_MODULES = {
     "http_bme280_settings": (
@@ -122,94 +114,6 @@ _HEAP_STEP_BYTES = 256
 _NODE_DEADLINE_S = 30
 # Enough for the store to be written twice, and for a file of it to be read.
 _NODE_DELIVERIES = 5
-
-READING = "{'temperature': 25.08, 'pressure': 1006.53, 'humidity': 41.2}"
-"""What is sent over HTTP, as MicroPython source."""
-
-TOPIC = "indcloud/devices/dev-a/telemetry"
-MESSAGE = (
-    b'{"deviceId":"dev-a","apiToken":"11111111-1111-4111-8111-111111111111",'
-    b'"timestamp":"2026-11-28T18:22:03Z","variables":{"temperature":25.08,'
-    b'"pressure":1006.53,"humidity":41.2}}'
-)
-"""What is published, and where."""
-
-
-def http_client(folder: Path, url: str, token: str, ca: bytes | None = None) -> Client:
-    """Return the port's client over HTTP, whose bytecode is in a folder."""
-    return Client(
-        folder,
-        imports="from sensorvision.http import HttpClient\n"
-        "from sensorvision.protocol import ingest_request",
-        connect=f"client = HttpClient({url!r}, {ca!r}, 20)",
-        send=f"answer = await client.send(ingest_request('dev-a', {token!r}, {READING}))\n"
-        "if answer.kind != 'delivered':\n    raise OSError(answer.message)",
-        close="client.close()",
-        is_async=True,
-    )
-
-
-def mqtt_client(folder: Path, url: str) -> Client:
-    """Return the port's client over MQTT, whose bytecode is in a folder."""
-    return Client(
-        folder,
-        imports="from sensorvision.mqtt import MqttClient",
-        connect=f"client = MqttClient({_mqtt_settings(url)!r}, None, 'b1')",
-        send=f"await client.publish('telemetry', {MESSAGE!r})",
-        close="client.close()",
-        is_async=True,
-    )
-
-
-def _mqtt_settings(url: str) -> dict[str, Any]:
-    return {
-        "url": url,
-        "device_id": "dev-a",
-        "interval_s": 60,
-        "timeout_s": 20,
-        "mqtt": {"user": "", "password": "", "prefix": "indcloud"},
-    }
-
-
-def requests_client(folder: Path, url: str, token: str) -> Client:
-    """Return `requests` as MicroPython's firmware has it, used as its readme says."""
-    return Client(
-        folder,
-        imports="import requests",
-        connect=f"headers = {{'X-API-Key': {token!r}}}",
-        send=f"answer = requests.post({url + '/api/v1/ingest/dev-a'!r}, json={READING}, "
-        "headers=headers)\nif not answer.json()['success']:\n    raise OSError\n"
-        "answer.close()",
-    )
-
-
-def raised(
-    now: Mapping[str, Mapping[str, int]], before: Mapping[str, Mapping[str, int]]
-) -> list[str]:
-    """Return which budgets are larger than they were."""
-    return [
-        f"{group}.{name}"
-        for group, budgets in now.items()
-        for name, budget in budgets.items()
-        if budget > before.get(group, {}).get(name, budget)
-    ]
-
-
-def earlier_budgets() -> list[dict[str, dict[str, int]]]:
-    """Return the budgets of every commit in reach, none where there is no repository.
-
-    A shallow clone reaches the newest alone, which says what a working tree has raised.
-    """
-    path = "tests/board/budgets.json"
-    commits = _git("log", "--format=%H", "--diff-filter=AM", "--", path).split()
-    return [json.loads(_git("show", f"{commit}:{path}")) for commit in commits]
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout
 
 
 def compile_to(directory: Path) -> dict[str, int]:

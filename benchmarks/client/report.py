@@ -11,7 +11,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from .relay import Relay
+from benchmarks.relay import Relay
 
 _WIDTH = 152
 

@@ -29,6 +29,8 @@ from homeassistant.helpers.target import (
     async_track_target_selector_state_change_event,
 )
 
+from benchmarks.house import House, config_entry, save_registries
+from benchmarks.server import Server
 from custom_components.sensorvision.const import (
     CONF_PREFIX,
     CONF_TEXTS,
@@ -37,9 +39,6 @@ from custom_components.sensorvision.const import (
     SUBENTRY_TYPE_MIRROR,
 )
 from custom_components.sensorvision.runtime import Runtime
-
-from .house import House, config_entry, save_registries
-from .server import Server
 
 PREFIX = "bench"
 

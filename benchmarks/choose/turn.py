@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable, Set as AbstractSet
 from dataclasses import dataclass
 
-from .house import House
-from .meter import Measured, Meter, clock, measure
+from benchmarks.house import House
+from benchmarks.meter import Measured, Meter, clock, measure
+
 from .report import Report, Row
 from .storm import Storm
 from .subjects import Choice, Subject

@@ -15,14 +15,15 @@ import tempfile
 from typing import Any
 from urllib.parse import urlsplit
 
-from .client_environments import OURS, PEER, NotToBeHadError, python_of, variables_of
-from .client_report import Bar, Costs, Report, Subject
-from .client_server import DEVICES, PASSWORD, USERNAME, device_id, token_of
-from .mosquitto import Mosquitto
-from .relay import Relay, relay_to
+from benchmarks.mosquitto import Mosquitto
+from benchmarks.relay import Relay, relay_to
 
-_DRIVER = Path(__file__).with_name("client_driver.py")
-_ROOT = _DRIVER.parent.parent
+from .environments import OURS, PEER, NotToBeHadError, python_of, variables_of
+from .report import Bar, Costs, Report, Subject
+from .server import DEVICES, PASSWORD, USERNAME, device_id, token_of
+
+_DRIVER = Path(__file__).with_name("driver.py")
+_ROOT = _DRIVER.parent.parent.parent
 _TIMEOUT_S = 900
 _END_TIMEOUT_S = 60
 # Of each further one requests and bytes are the same.
@@ -172,7 +173,7 @@ class _Turn:
             await broker.start()
             stack.push_async_callback(broker.kill)
         command = [
-            *("-m", "benchmarks.client_server", "--away-ms", str(away_ms)),
+            *("-m", "benchmarks.client.server", "--away-ms", str(away_ms)),
             *(("--broker", broker.url) if broker else ()),
         ]
         process = await _started(stack, sys.executable, *command)
