@@ -7,30 +7,13 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from .modes import Mode
-
-# Good to read on a dark page and on a light one.
-_INK = "#7d8590"
-_OURS = "#2f81f7"
-_PEERS = "#d29922"
+from .style import OURS, PEERS, STYLE, label
 
 _PANELS = (
     ("process_above_ms", "Processor time above the floor, ms for 1,000 states"),
     ("bytes_up", "Bytes sent for one state"),
 )
 _BAR_HEIGHT = 0.38
-
-_STYLE = {
-    # The same figures give the same file.
-    "svg.hashsalt": "sensorvision",
-    "svg.fonttype": "none",
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 
 
 def draw(medians: Mapping[tuple[str, Mode], Mapping[str, float]], path: Path) -> None:
@@ -42,7 +25,7 @@ def draw(medians: Mapping[tuple[str, Mode], Mapping[str, float]], path: Path) ->
     """
     shapes = list(dict.fromkeys(shape for shape, _ in medians))
     modes = list(dict.fromkeys(mode for _, mode in medians if mode.exports))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.6), layout="constrained")
         for axes, (key, title) in zip(
             figure.subplots(1, len(_PANELS), sharey=True), _PANELS, strict=True
@@ -52,7 +35,7 @@ def draw(medians: Mapping[tuple[str, Mode], Mapping[str, float]], path: Path) ->
                     [place + nth * _BAR_HEIGHT for place in range(len(modes))],
                     [medians[shape, mode][key] for mode in modes],
                     _BAR_HEIGHT,
-                    color=[_OURS if mode.is_ours else _PEERS for mode in modes],
+                    color=[OURS if mode.is_ours else PEERS for mode in modes],
                     alpha=1 - 0.4 * nth,
                 )
                 axes.bar_label(
@@ -68,11 +51,7 @@ def draw(medians: Mapping[tuple[str, Mode], Mapping[str, float]], path: Path) ->
                 place + (len(shapes) - 1) * _BAR_HEIGHT / 2
                 for place in range(len(modes))
             ],
-            [_label(mode) for mode in modes],
+            [label(mode) for mode in modes],
         )
         axes.invert_yaxis()
         figure.savefig(path, transparent=True, metadata={"Date": None})
-
-
-def _label(mode: Mode) -> str:
-    return f"SensorVision, {mode}" if mode.is_ours else mode.value

@@ -12,12 +12,13 @@ import tempfile
 from homeassistant.const import __version__
 from homeassistant.helpers.storage import STORAGE_DIR
 
-from .exporters.answering import Answering
-from .exporters.destination import Destination, running_destination
-from .exporters.growth import Sample
-from .exporters.growth_chart import draw_growth
-from .exporters.modes import Mode
-from .exporters.trial import Home, show_all
+from benchmarks.exporters.answering import Answering
+from benchmarks.exporters.destination import Destination, running_destination
+from benchmarks.exporters.modes import Mode
+from benchmarks.exporters.trial import Home, show_all
+
+from .chart import draw_growth
+from .growth import Sample
 from .memory_report import Report
 
 _MODES = (Mode.ACCOUNT, Mode.INFLUXDB_V1)
