@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 import gc
 from pathlib import Path
 import resource
@@ -62,6 +61,13 @@ class Watch:
         }
 
 
+def _max_rss_kb() -> int:
+    """Return the most memory that this process has ever used, in KiB."""
+    # What getrusage says begins with the most that the parent process had used.
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
+
+
 def memory() -> dict[str, int]:
     """Return how much memory the process has in KiB, and how many blocks of Python's.
 
@@ -73,15 +79,6 @@ def memory() -> dict[str, int]:
         "rss_kb": pages * resource.getpagesize() // 1024,
         "blocks": sys.getallocatedblocks(),
     }
-
-
-def _max_rss_kb() -> int:
-    """Return the most memory that this process has ever used, in KiB."""
-    # Linux lets a new process begin with the most that its parent had used; this does not.
-    with suppress(OSError):
-        status = Path("/proc/self/status").read_text()
-        return int(status.partition("VmHWM:")[2].split(maxsplit=1)[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float] | None:
