@@ -11,6 +11,7 @@ import argparse
 import asyncio
 from pathlib import Path
 import tempfile
+from typing import Any
 
 from .exporters.chart import draw
 from .exporters.costs import Costs
@@ -123,7 +124,7 @@ async def _take_turn(
 
 async def _measure(
     mode: Mode, trial: Trial, shape: str, options: argparse.Namespace
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Show the numbers, and return what it has cost until all have arrived."""
     before = await trial.destination.count()
     await trial.subject.tell(do="begin")

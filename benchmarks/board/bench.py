@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sends",
         type=int,
         default=100,
-        help="a turn, to take medians of (%(default)s)",
+        help="a turn, two at least, to take medians of (%(default)s)",
     )
     parser.add_argument(
         "--rounds", type=int, default=3, help="turns of each subject (%(default)s)"

@@ -18,6 +18,18 @@ from textwrap import indent
 
 from micropython.provision.build import cross_compile
 
+from .programs import (
+    ALLOCATED,
+    COUNTED_SENDS,
+    FRESH,
+    GROWTH,
+    KEPT,
+    LOADED,
+    ONCE,
+    OUTSIDE,
+    REPEATED,
+)
+
 _PROGRAM = "program"
 _DEADLINE_S = 120
 # In too small a heap some try again without end.
@@ -27,93 +39,8 @@ _HEAP_STEP_BYTES = 256
 _MOST_HEAP_BYTES = 262144
 _AMPLE_HEAP_BYTES = 4194304
 
-_WARM_UP_SENDS = 3
-_COUNTED_SENDS = 10
 # A write to what is neither standard output nor standard error.
 _WRITE = re.compile(r"(?:write|writev|sendto|sendmsg)\((?![12],)")
-
-_ONCE = """
-{send}
-print("sent")
-"""
-
-_ALLOCATED = f"""
-for _ in range({_WARM_UP_SENDS}):
-{{send_inside}}
-gc.collect()
-gc.disable()
-used = [0] * {_COUNTED_SENDS}
-for number in range({_COUNTED_SENDS}):
-    before = gc.mem_alloc()
-{{send_inside}}
-    used[number] = gc.mem_alloc() - before
-used.sort()
-print(used[{_COUNTED_SENDS} // 2])
-"""
-
-_KEPT = """
-times = []
-for _ in range({count}):
-    began = time.ticks_us()
-{send_inside}
-    times.append(time.ticks_diff(time.ticks_us(), began))
-# The first may have made the connection.
-times = sorted(times[1:])
-print(times[len(times) // 2])
-"""
-
-_FRESH = """
-times = []
-{close}
-for _ in range({count}):
-    began = time.ticks_us()
-{connect_inside}
-{send_inside}
-{close_inside}
-    times.append(time.ticks_diff(time.ticks_us(), began))
-times.sort()
-print(times[len(times) // 2])
-"""
-
-_LOADED = """
-{send}
-import sys
-print(":".join(module.__file__ for module in sys.modules.values() if hasattr(module, "__file__")))
-"""
-
-_REPEATED = """
-for _ in range({count}):
-{send_inside}
-print("sent")
-"""
-
-# What C allocates lies in a part of the memory that is named so; the heap of MicroPython
-# is too large for it. It has pages of 4 KB, and few are ever given back.
-_OUTSIDE = """
-def outside():
-    is_it = False
-    with open("/proc/self/smaps") as parts:
-        for line in parts:
-            if line.endswith("[heap]\\n"):
-                is_it = True
-            elif is_it and line.startswith("Rss:"):
-                return int(line.split()[1]) * 1024
-    return 0
-before = outside()
-{connect}
-{send}
-print(outside() - before)
-"""
-
-_GROWTH = """
-heaps = []
-for _ in range({checks}):
-    for _ in range({count}):
-{send_deeper}
-    gc.collect()
-    heaps.append(gc.mem_alloc())
-print(" ".join(str(heap) for heap in heaps))
-"""
 
 
 class MeasureError(Exception):
@@ -143,14 +70,14 @@ class Client:
     def sends(self) -> bool:
         """Tell whether it sends one reading, be it in any heap."""
         try:
-            self._run(self._program(_ONCE, modules=""))
+            self._run(self._program(ONCE, modules=""))
         except MeasureError:
             return False
         return True
 
     def mpy_bytes(self) -> int:
         """Return the size of the modules in its folder that one send loads."""
-        loaded = {Path(name) for name in self._run(self._program(_LOADED)).split(":")}
+        loaded = {Path(name) for name in self._run(self._program(LOADED)).split(":")}
         files = self.folder.rglob("*.mpy")
         return sum(path.stat().st_size for path in files if path in loaded)
 
@@ -171,7 +98,7 @@ class Client:
         Raises:
             MeasureError: it can't in any heap.
         """
-        with _compiled(self._program(_ONCE, modules=""), self.folder) as program:
+        with _compiled(self._program(ONCE, modules=""), self.folder) as program:
             program.output(_MOST_HEAP_BYTES)
             low = too_small // _HEAP_STEP_BYTES
             high = _MOST_HEAP_BYTES // _HEAP_STEP_BYTES
@@ -195,7 +122,7 @@ class Client:
 
         Of some sends the one in the middle, which has to wait for its answer once.
         """
-        return int(self._run(self._program(_ALLOCATED)))
+        return int(self._run(self._program(ALLOCATED)))
 
     def kept_us(self, count: int) -> int:
         """Return the median duration of sends over one connection, in microseconds.
@@ -203,31 +130,31 @@ class Client:
         Args:
             count: how many to send; the first is not looked at.
         """
-        return int(self._run(self._program(_KEPT, count=count)))
+        return int(self._run(self._program(KEPT, count=count)))
 
     def fresh_us(self, count: int) -> int:
         """Return the median duration of sends with a connection each, in microseconds."""
-        return int(self._run(self._program(_FRESH, count=count)))
+        return int(self._run(self._program(FRESH, count=count)))
 
     def outside_bytes(self) -> int:
         """Return what one send has C allocate at most, which TLS does.
 
         On boards that comes from the same memory.
         """
-        return int(self._run(self._program(_OUTSIDE, is_connected=False)))
+        return int(self._run(self._program(OUTSIDE, is_connected=False)))
 
     def heaps_in_use(self, heap_bytes: int, checks: int, count: int) -> list[int]:
         """Return the bytes in use after each so many sends, in a heap of a certain size."""
-        program = self._program(_GROWTH, checks=checks, count=count)
+        program = self._program(GROWTH, checks=checks, count=count)
         return [int(heap) for heap in self._run(program, heap_bytes).split()]
 
     def writes_per_send(self) -> float:
         """Return how often it calls the system to write one reading, by strace."""
-        once, often = self._writes(1), self._writes(1 + _COUNTED_SENDS)
-        return (often - once) / _COUNTED_SENDS
+        once, often = self._writes(1), self._writes(1 + COUNTED_SENDS)
+        return (often - once) / COUNTED_SENDS
 
     def _writes(self, count: int) -> int:
-        source = self._program(_REPEATED, count=count)
+        source = self._program(REPEATED, count=count)
         with (
             _compiled(source, self.folder) as program,
             tempfile.NamedTemporaryFile("r") as log,

@@ -30,13 +30,14 @@ class Sinks:
         plain: takes readings as they are.
         trusted: speaks TLS with a certificate of the authority that is asked for.
         stranger: speaks TLS with one of another authority.
+        client: of the broker, which is handed out all that is published there.
     """
 
     plain: Servers
     trusted: Servers
     stranger: Servers
+    client: aiomqtt.Client
     _posted: list[Loopback]
-    _client: aiomqtt.Client
     _published: Counter[bytes] = field(default_factory=Counter)
     _marks: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
 
@@ -44,7 +45,7 @@ class Sinks:
         """Return how many readings have arrived since the start, none of them garbled."""
         # What the broker has acknowledged before, it hands out before.
         mark = uuid4().hex.encode()
-        await self._client.publish(_MARKS, mark, qos=1)
+        await self.client.publish(_MARKS, mark, qos=1)
         while await self._marks.get() != mark:
             pass
         seen = sum((each.bodies for each in self._posted), self._published)
@@ -52,7 +53,7 @@ class Sinks:
 
     async def listen(self) -> None:
         """Count what the broker hands out, until cancelled."""
-        async for message in self._client.messages:
+        async for message in self.client.messages:
             payload = bytes(message.payload)
             if message.topic.value == _MARKS:
                 self._marks.put_nowait(payload)
@@ -119,8 +120,8 @@ async def running_sinks(folder: Path) -> AsyncIterator[Sinks]:
             plain=Servers(plain.port, broker.port),
             trusted=Servers(trusted.port, ports["trusted"], ca),
             stranger=Servers(stranger.port, ports["stranger"], ca),
+            client=client,
             _posted=[plain, trusted, stranger],
-            _client=client,
         )
         listening = asyncio.create_task(sinks.listen())
         try:

@@ -63,7 +63,7 @@ def test_every_reading_that_is_timed_arrives(lines: list[dict[str, Any]]) -> Non
     assert turns[_REQUESTS]["kept_us"] is turns[_REQUESTS]["tls_kept_us"] is None
 
 
-def test_tls_costs_heap_and_only_this_port_asks_whom_it_talks_to(
+def test_tls_costs_heap_and_requests_trusts_a_stranger(
     lines: list[dict[str, Any]],
 ) -> None:
     measured = lines[-1]["measured"]
@@ -73,7 +73,6 @@ def test_tls_costs_heap_and_only_this_port_asks_whom_it_talks_to(
         assert figures["smallest_heap"] < figures["tls_heap"]
         # The library's buffers, one for each direction.
         assert figures["tls_outside"] > 16384
-        assert figures["tls_fresh_us"] > figures["fresh_us"]
     assert [measured[name]["is_checking"] for name in _OURS] == [True, True]
     assert measured[_REQUESTS]["is_checking"] is False
 
@@ -87,7 +86,7 @@ def test_a_program_weighs_what_it_loads(lines: list[dict[str, Any]]) -> None:
     assert {weights[name] for name in (*_WITHOUT_LIBRARY, _REQUESTS)} == {None}
 
 
-async def test_only_whole_readings_are_counted(tmp_path: Path) -> None:
+def test_only_whole_readings_are_counted() -> None:
     """They are what was sent, over HTTP or in a message with device and time, or a list."""
     assert count_readings({MESSAGE: 3, MESSAGE[:-1]: 5, b"online": 1, b"[]": 1}) == 3
     changed = MESSAGE.replace(b"25.08", b"25.09")
@@ -101,7 +100,7 @@ async def test_what_the_broker_has_acknowledged_is_counted_at_once(
     async with running_sinks(tmp_path) as sinks:
         assert await sinks.arrived() == 0
         for count in range(1, 4):
-            await sinks._client.publish("somewhere", MESSAGE, qos=1)
+            await sinks.client.publish("somewhere", MESSAGE, qos=1)
             assert await sinks.arrived() == count
 
 

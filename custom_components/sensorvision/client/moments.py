@@ -53,11 +53,15 @@ def body_of(moments: Sequence[Moment]) -> bytes:
     Raises:
         ValidationError: see `protocol.check_device_id` and `protocol.check_variables`.
     """
-    return f"[{','.join([_item_of(moment) for moment in moments])}]".encode()
+    return f"[{','.join([item_of(moment) for moment in moments])}]".encode()
 
 
-def _item_of(moment: Moment) -> str:
-    """Return one moment. To let `json` do it all would take five times as long."""
+def item_of(moment: Moment) -> str:
+    """Return one moment. To let `json` do it all would take five times as long.
+
+    Raises:
+        ValidationError: see `body_of`.
+    """
     device_id, variable, value, at = moment[0].reading
     members = _member(variable, value)
     if len(moment) > 1:

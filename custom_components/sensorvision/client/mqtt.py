@@ -47,8 +47,24 @@ class Publisher(Session):
             asyncio.ensure_future(publish(index, topic, payload))
             for index, (topic, payload) in enumerate(messages)
         ]
+        for call in calls:
+            call.add_done_callback(_hear_out)
         try:
-            await self._answered(client, asyncio.gather(*calls))
+            await self._answered(client, _all_of(calls))
         finally:
             for call in calls:
                 call.cancel()
+
+
+async def _all_of(calls: Sequence[asyncio.Future[None]]) -> None:
+    """Return when all are done, or raise why one has failed."""
+    if calls:
+        done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_EXCEPTION)
+        for call in done:
+            call.result()
+
+
+def _hear_out(call: asyncio.Future[None]) -> None:
+    """Take note of what failed, which is the session's end for all of them."""
+    if not call.cancelled():
+        call.exception()

@@ -21,14 +21,15 @@ from .exceptions import (
     SensorVisionError,
     ValidationError,
 )
+from .moments import moments_of
 from .mqtt_session import MAX_IN_FLIGHT
 from .readings import Batch, Entry
-from .samples import moments_of
-from .telemetry import Envelope, format_time
+from .telemetry import moment_payload
 from .topics import telemetry_topic
 from .turns import Turns
 
 if TYPE_CHECKING:
+    from .moments import Moment
     from .mqtt import Publisher
     from .outbox import CompleteOutbox
     from .pace import Pace
@@ -81,7 +82,6 @@ class PublishingDelivery(Delivery):
         self._token_of = token_of
         self._turns = Turns(outbox, on_replayed)
         self._token_failures: dict[str, int] = {}
-        self._addresses: dict[str, _Address] = {}
         self._suspects: dict[int, _Suspect] = {}
 
     async def run(self) -> None:
@@ -206,35 +206,23 @@ class PublishingDelivery(Delivery):
     ) -> list[_Message]:
         """Return what is to be published of those devices that need not wait."""
         messages = []
-        for device_id, at, variables, told in moments_of(entries, alone):
+        prefix = self._publisher.broker.topic_prefix
+        for moment in moments_of(entries, alone):
+            device_id = moment[0].reading.device_id
             if device_id not in tokens and _is_device_id(device_id):
                 continue
             try:
-                address = self._address(device_id, tokens.get(device_id))
-                payload = address.envelope.payload(variables, format_time(at))
+                topic = telemetry_topic(prefix, device_id)
+                payload = moment_payload(moment, tokens[device_id])
             except ValidationError as err:
-                if len(told) == 1:
-                    await self._set_aside(tuple(told), str(err))
+                if len(moment) == 1:
+                    await self._set_aside(tuple(moment), str(err))
                 else:
-                    each = frozenset(entry.id for entry in told)
-                    messages += await self._messages(tuple(told), tokens, each)
+                    each = frozenset(entry.id for entry in moment)
+                    messages += await self._messages(tuple(moment), tokens, each)
             else:
-                messages.append(_Message(address.topic, payload, told))
+                messages.append(_Message(topic, payload, moment))
         return messages
-
-    def _address(self, device_id: str, token: str | None) -> _Address:
-        """Return what is the same in all messages of a device.
-
-        Raises:
-            ValidationError: nothing can be sent of it.
-        """
-        known = self._addresses.get(device_id)
-        if known is None or known.token != token:
-            prefix = self._publisher.broker.topic_prefix
-            topic = telemetry_topic(prefix, device_id)
-            known = _Address(token, topic, Envelope(device_id, token))
-            self._addresses[device_id] = known
-        return known
 
     async def _publish(self, messages: list[_Message]) -> None:
         """Publish messages at once, and let go of what the broker has acknowledged."""
@@ -312,20 +300,12 @@ class PublishingDelivery(Delivery):
         return [suspect for suspect in self._ready_suspects() if suspect.due <= now]
 
 
-class _Address(NamedTuple):
-    """What is the same in all messages of a device."""
-
-    token: str | None
-    topic: str
-    envelope: Envelope
-
-
 class _Message(NamedTuple):
     """What is published, and the readings that it tells."""
 
     topic: str
     payload: bytes
-    told: list[Entry]
+    told: Moment
 
 
 @dataclass
