@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--events",
         type=int,
-        default=1000,
+        default=1050,
         help="changes before the kill (%(default)s)",
     )
 

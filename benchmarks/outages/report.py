@@ -10,7 +10,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-_WIDTH = 152
+_WIDTH = 200
 _PEERS = ("homeassistant", "influxdb", "influxdb-client", "hass-splunk")
 
 # What was found in one run, by name; nothing where there is nothing to find.
