@@ -1,5 +1,6 @@
 """A Home Assistant core with a large house in its registries."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from aiohttp import ThreadedResolver
 from homeassistant import bootstrap, loader
+from homeassistant.config import YAML_CONFIG_FILE, async_hass_config_yaml
 from homeassistant.config_entries import SOURCE_IGNORE, ConfigEntries, ConfigEntry
 from homeassistant.const import (
     ATTR_FRIENDLY_NAME,
@@ -89,7 +91,10 @@ async def start_core(folder: Path) -> HomeAssistant:
     hass.config.skip_pip = True
     # The core's own also asks the local network, for which nothing is set up here.
     hass.data[DATA_RESOLVER] = ThreadedResolver()  # type: ignore[misc]
-    hass.config_entries = ConfigEntries(hass, {})
+    path = hass.config.path(YAML_CONFIG_FILE)
+    is_told = await asyncio.to_thread(Path(path).exists)
+    said = await async_hass_config_yaml(hass) if is_told else {}
+    hass.config_entries = ConfigEntries(hass, said)
     await bootstrap.async_load_base_functionality(hass)
     hass.set_state(CoreState.running)
     return hass

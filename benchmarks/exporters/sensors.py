@@ -80,8 +80,12 @@ class Sensors:
 
     def set_next(self) -> None:
         """Let the next sensor show the next number."""
+        self.set(self.last % len(self._shown))
+
+    def set(self, nth: int) -> int:
+        """Let one of the sensors show the next number, and return that."""
         self.last += 1
-        entity_id, attributes = self._shown[(self.last - 1) % len(self._shown)]
+        entity_id, attributes = self._shown[nth]
         now = time.time()
         self._hass.states.async_set(
             entity_id, str(self.last), attributes, timestamp=now
@@ -90,6 +94,7 @@ class Sensors:
             self._unwritten.append((self.last, now))
             if self._is_log_safe:
                 self.write_log()
+        return self.last
 
     def write_log(self) -> None:
         """Write down which were set."""

@@ -7,7 +7,12 @@ It prints a line of JSON when its exporter is set up, and answers each that it i
 - ``pace``, with a ``count`` and ``rate_hz``: sets so many, so many in a second.
 - ``settle``: waits until this integration has told the server every name.
 - ``calm``: sets its entry up again, without hurry.
+- ``busy``, with ``seconds``, ``rate_hz`` and ``tail_s``: changes the first sensor once a
+  second and all others in turn; see `keep_busy`.
 - ``measure``: says what it has cost since it began.
+- ``memory``: says what it holds now.
+- ``outbox``: says how many readings of this integration wait, and how many were replaced
+  since it began.
 - ``stop``: stops as Home Assistant does, which ends the process.
 
 When nobody listens any more it ends at once, as killed.
@@ -15,6 +20,7 @@ When nobody listens any more it ends at once, as killed.
 
 import argparse
 import asyncio
+from dataclasses import asdict
 import gc
 import importlib
 import os
@@ -40,10 +46,11 @@ from custom_components import sensorvision
 from custom_components.sensorvision.client.pace import Pace
 
 from .answering import answer, tell_parent
+from .busy import keep_busy
 from .entries import ENTRY_ID, entry_of
 from .order import Order
 from .sensors import Sensors
-from .watch import Watch
+from .watch import Watch, memory
 
 _PACE = sensorvision.PACE
 _AT_ONCE = 100
@@ -122,8 +129,16 @@ class Subject:
                 sensorvision.PACE = _PACE
                 await self._hass.config_entries.async_reload(ENTRY_ID)
                 return {}
+            case "busy":
+                return await self._keep_busy(order)
             case "measure":
                 return await self._measure()
+            case "memory":
+                # What was noted for other benches is none of it.
+                self._watch.begin()
+                return memory()
+            case "outbox":
+                return self._outbox()
             case "stop":
                 begun = time.monotonic()
                 await self._hass.async_stop()
@@ -149,6 +164,16 @@ class Subject:
             self._sensors.set_next()
         return self._was_set(begun)
 
+    async def _keep_busy(self, order: dict[str, Any]) -> dict[str, Any]:
+        bus = await keep_busy(
+            self._sensors.set,
+            self._order.sensors,
+            seconds=order["seconds"],
+            rate_hz=order["rate_hz"],
+            tail_s=order["tail_s"],
+        )
+        return asdict(bus)
+
     def _was_set(self, begun: float) -> dict[str, Any]:
         self._sensors.write_log()
         return {"took_s": time.monotonic() - begun, "last": self._sensors.last}
@@ -165,6 +190,13 @@ class Subject:
     async def _measure(self) -> dict[str, Any]:
         superseded = self._superseded - self._superseded_before
         return {**await self._watch.measure(), "superseded": superseded}
+
+    def _outbox(self) -> dict[str, Any]:
+        outboxes = self._runtime.ways.outboxes if self._order.mode.is_ours else []
+        return {
+            "waiting": sum(len(outbox) for outbox in outboxes),
+            "superseded": self._superseded - self._superseded_before,
+        }
 
     @property
     def _runtime(self) -> sensorvision.Runtime:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.client_report import Bar, Costs, Report, Subject
+from benchmarks.client.report import Bar, Costs, Report, Subject
 from benchmarks.relay import Relay, relay_to
 
 from .running import lines_of

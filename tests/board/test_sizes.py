@@ -7,27 +7,22 @@ import sys
 
 import pytest
 
-from benchmarks.board_client import Client
-from benchmarks.board_costs import (
+from benchmarks.board.client import Client
+from benchmarks.board.costs import (
     MEASURED_MODULES,
     compile_to,
-    earlier_budgets,
-    http_client,
-    mqtt_client,
     node_delivers,
-    raised,
-    requests_client,
     smallest_heap_bytes,
 )
+from benchmarks.board.senders import http_client, mqtt_client, requests_client
 from benchmarks.loopback import loopback
 from sandbox import Sandbox
 from tests.brokers import Mosquitto
+from tests.budgets import budgets_of, earlier_budgets_of_the_board, raised
 
 from .conftest import TOKEN, WIFI, node_settings
 
-BUDGETS: dict[str, dict[str, int]] = json.loads(
-    Path(__file__).with_name("budgets.json").read_text(encoding="utf-8")
-)
+BUDGETS = budgets_of("board")
 
 # What was promised. The budgets are what is needed of it.
 PROMISED = {
@@ -158,12 +153,5 @@ def test_budgets_are_within_what_was_promised() -> None:
 
 
 def test_no_budget_was_ever_smaller() -> None:
-    for before in earlier_budgets():
+    for before in earlier_budgets_of_the_board():
         assert raised(BUDGETS, before) == []
-
-
-def test_raised_budget_is_noticed() -> None:
-    before = {"mpy_bytes": {"all_files": 10}, "writes": {"http_send": 1}}
-    now = {"mpy_bytes": {"all_files": 11, "new": 5}, "writes": {"http_send": 1}}
-    assert raised(now, before) == ["mpy_bytes.all_files"]
-    assert raised(before, now) == []
