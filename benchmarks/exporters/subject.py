@@ -123,14 +123,23 @@ class Subject:
                 return await self._burst(order["count"])
             case "pace":
                 return await self._pace(order["count"], order["rate_hz"])
+            case "busy":
+                return await self._keep_busy(order)
+            case "stop":
+                begun = time.monotonic()
+                await self._hass.async_stop()
+                return {"stop_s": time.monotonic() - begun, "is_last": True}
             case "settle":
                 return await self._settle()
             case "calm":
                 sensorvision.PACE = _PACE
                 await self._hass.config_entries.async_reload(ENTRY_ID)
                 return {}
-            case "busy":
-                return await self._keep_busy(order)
+        return await self._tell(order["do"])
+
+    async def _tell(self, what: str) -> dict[str, Any]:
+        """Say what it is asked for."""
+        match what:
             case "measure":
                 return await self._measure()
             case "memory":
@@ -139,11 +148,7 @@ class Subject:
                 return memory()
             case "outbox":
                 return self._outbox()
-            case "stop":
-                begun = time.monotonic()
-                await self._hass.async_stop()
-                return {"stop_s": time.monotonic() - begun, "is_last": True}
-        raise ValueError(order["do"])
+        raise ValueError(what)
 
     async def _burst(self, count: int) -> dict[str, Any]:
         begun = time.monotonic()
