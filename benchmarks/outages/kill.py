@@ -46,7 +46,7 @@ async def _run(options: argparse.Namespace) -> int:
     exporters = chosen(options.modes)
     report = Report(
         "kill",
-        [exporter.name for exporter in exporters],
+        [(exporter.name,) for exporter in exporters],
         rounds=options.rounds,
         events=options.events,
         rate_hz=options.rate,

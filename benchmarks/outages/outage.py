@@ -78,7 +78,7 @@ async def _run(options: argparse.Namespace) -> int:
     exporters = chosen(options.modes)
     report = Report(
         "outage",
-        [exporter.name for exporter in exporters],
+        [(exporter.name, case) for exporter in exporters for case in options.cases],
         rounds=options.rounds,
         rate_hz=options.rate,
         sensors=options.sensors,
