@@ -28,8 +28,6 @@ class Order:
         follow: ids of the entities to export, or None for all.
         configuration: what is in configuration.yaml, if there is none yet.
         constants: of modules, by full name, with what they are to be instead.
-        may_fail: whether it goes on if the exporter can't be set up yet, which Home
-            Assistant then tries again.
     """
 
     mode: Mode
@@ -43,7 +41,6 @@ class Order:
     follow: list[str] | None = None
     configuration: str = ""
     constants: dict[str, float] = field(default_factory=dict)
-    may_fail: bool = False
 
     def write(self, path: Path) -> None:
         """Hand it over in a file, which keeps what is secret off the command line."""

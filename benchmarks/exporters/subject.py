@@ -6,6 +6,7 @@ It prints a line of JSON when its exporter is set up, and answers each that it i
 - ``burst``, with a ``count``: sets so many states as fast as it can.
 - ``pace``, with a ``count`` and ``rate_hz``: sets so many, so many in a second.
 - ``settle``: waits until this integration has told the server every name.
+- ``calm``: sets its entry up again, without hurry.
 - ``busy``, with ``seconds``, ``rate_hz`` and ``tail_s``: changes the first sensor once a
   second and all others in turn; see `keep_busy`.
 - ``measure``: says what it has cost since it began.
@@ -31,6 +32,7 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import EVENT_STATE_CHANGED
 from homeassistant.core import (
+    CoreState,
     Event,
     EventStateChangedData,
     HomeAssistant,
@@ -50,6 +52,7 @@ from .order import Order
 from .sensors import Sensors
 from .watch import Watch, memory
 
+_PACE = sensorvision.PACE
 _AT_ONCE = 100
 _LOOK_EVERY_S = 0.05
 
@@ -102,10 +105,8 @@ class Subject:
             entry = entry_of(order.mode, order.address, follow)
             await entries.async_add(entry)
         await self._hass.async_block_till_done()
-        may_be = {ConfigEntryState.LOADED}
-        if self._order.may_fail:
-            may_be.add(ConfigEntryState.SETUP_RETRY)
-        if entry.state not in may_be:
+        # Who is set up while its server is away is tried again by Home Assistant.
+        if entry.state not in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY):
             raise RuntimeError(f"The entry was not set up: {entry.reason}")
         self._entry = entry
 
@@ -122,10 +123,23 @@ class Subject:
                 return await self._burst(order["count"])
             case "pace":
                 return await self._pace(order["count"], order["rate_hz"])
-            case "settle":
-                return await self._settle()
             case "busy":
                 return await self._keep_busy(order)
+            case "stop":
+                begun = time.monotonic()
+                await self._hass.async_stop()
+                return {"stop_s": time.monotonic() - begun, "is_last": True}
+            case "settle":
+                return await self._settle()
+            case "calm":
+                sensorvision.PACE = _PACE
+                await self._hass.config_entries.async_reload(ENTRY_ID)
+                return {}
+        return await self._tell(order["do"])
+
+    async def _tell(self, what: str) -> dict[str, Any]:
+        """Say what it is asked for."""
+        match what:
             case "measure":
                 return await self._measure()
             case "memory":
@@ -134,11 +148,7 @@ class Subject:
                 return memory()
             case "outbox":
                 return self._outbox()
-            case "stop":
-                begun = time.monotonic()
-                await self._hass.async_stop()
-                return {"stop_s": time.monotonic() - begun, "is_last": True}
-        raise ValueError(order["do"])
+        raise ValueError(what)
 
     async def _burst(self, count: int) -> dict[str, Any]:
         begun = time.monotonic()
@@ -227,7 +237,7 @@ async def _run(order: Order) -> None:
     gc.freeze()
     tell_parent({"is_ready": True})
     await answer(subject.act)
-    if not hass.is_stopping:
+    if hass.state is not CoreState.stopped:
         os._exit(0)
 
 

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--events",
         type=int,
-        default=1000,
+        default=1050,
         help="changes before the kill (%(default)s)",
     )
 
@@ -46,7 +46,7 @@ async def _run(options: argparse.Namespace) -> int:
     exporters = chosen(options.modes)
     report = Report(
         "kill",
-        [exporter.name for exporter in exporters],
+        [(exporter.name,) for exporter in exporters],
         rounds=options.rounds,
         events=options.events,
         rate_hz=options.rate,

@@ -78,7 +78,7 @@ async def _run(options: argparse.Namespace) -> int:
     exporters = chosen(options.modes)
     report = Report(
         "outage",
-        [exporter.name for exporter in exporters],
+        [(exporter.name, case) for exporter in exporters for case in options.cases],
         rounds=options.rounds,
         rate_hz=options.rate,
         sensors=options.sensors,
@@ -145,7 +145,9 @@ class Outage:
             "duplicated": judgement.duplicated,
             "false_time": judgement.mistimed,
             "recovery_s": (recovered_at - self.back_at if recovered_at else None),
+            "away_s": self.back_at - self.down_at,
             "peak_mb": self.costs.peak_mb,
+            "grown_mb": self.costs.grown_mb,
             "cpu_s": self.costs.cpu_s,
         }
 
@@ -176,7 +178,7 @@ async def _live_through(
         if case == RESTARTED:
             await life.measure()
             await life.stop()
-            life = await scene.start(constants=constants, may_fail=True)
+            life = await scene.start(constants=constants)
         pacing = asyncio.ensure_future(life.pace(after, options.rate))
         await asyncio.sleep(half_s)
         came_while_away = await scene.destination.count() - there

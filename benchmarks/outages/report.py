@@ -10,7 +10,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-_WIDTH = 152
+_WIDTH = 200
 _PEERS = ("homeassistant", "influxdb", "influxdb-client", "hass-splunk")
 
 # What was found in one run, by name; nothing where there is nothing to find.
@@ -22,18 +22,21 @@ class Report:
 
     Args:
         bench: its name.
-        exporters: the names of those that take part, in the table's order.
+        order: what is to be measured, in the table's order: the exporter, and what is done
+            to it where there are several things.
         facts: what it was told, such as the number of rounds.
 
     Attributes:
         flaws: why the run is void, each a sentence; nothing if it is good.
     """
 
-    def __init__(self, bench: str, exporters: Sequence[str], **facts: float) -> None:
+    def __init__(
+        self, bench: str, order: Sequence[tuple[str, ...]], **facts: float
+    ) -> None:
         """Begin with nothing."""
         self.flaws: list[str] = []
         self._bench = bench
-        self._exporters = list(exporters)
+        self._order = list(order)
         self._facts = facts
         self._rows: dict[tuple[str, ...], list[Figures]] = {}
         self._console = Console(stderr=True, width=_WIDTH)
@@ -49,7 +52,7 @@ class Report:
 
         Args:
             round_number: from 1.
-            what: the exporter, and what was done to it where there are several things.
+            what: one of the order.
             figures: what was found.
             flaws: what must not be, each a sentence.
         """
@@ -62,7 +65,7 @@ class Report:
     def finish(self) -> None:
         """Print the medians."""
         # Those that run side by side end in any order.
-        order = sorted(self._rows, key=lambda what: self._exporters.index(what[0]))
+        order = sorted(self._rows, key=self._order.index)
         medians = {what: _medians(self._rows[what]) for what in order}
         self._show(medians)
         self._print(

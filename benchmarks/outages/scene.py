@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.exporters.answering import Answering
 from benchmarks.exporters.destination import Destination, running_destination
+from benchmarks.exporters.modes import Mode
 from benchmarks.exporters.trial import Home, show_all
 
 from .exporters import Exporter
@@ -26,10 +27,12 @@ class Costs:
     Attributes:
         cpu_s: processor time since they were ready, in seconds.
         peak_mb: the most memory that one of them ever had, in MiB.
+        grown_mb: by how much the most exceeded what one had when it was ready, in MiB.
     """
 
     cpu_s: float = 0
     peak_mb: float = 0
+    grown_mb: float = 0
 
 
 class Scene:
@@ -62,25 +65,35 @@ class Scene:
         Args:
             changes: of its order.
         """
-        mode = self._exporter.mode
-        if self._first is None and mode.is_ours:
-            self._next = await self._home.tell_names(self.destination)
+        is_first = self._first is None
         life = self._home.life(
             self.destination,
             self._next,
             configuration=self._exporter.configuration,
             log=str(self._log),
             is_log_safe=True,
+            is_hurried=is_first and self._exporter.mode.is_ours,
             **changes,
         )
         subject = await self._lives.enter_async_context(life)
-        if self._first is None:
-            if mode.exports:
-                await show_all(subject, self.destination, self._home.sensors)
-                self._next += self._home.sensors
+        if is_first:
+            await self._tell_names(subject)
             self._first = self._next
+        at_first = await subject.tell(do="measure")
         await subject.tell(do="begin")
-        return Life(self, subject)
+        return Life(self, subject, at_first["max_rss_kb"])
+
+    async def _tell_names(self, subject: Answering) -> None:
+        """Let the server know all there is, which costs a mirror something only once."""
+        mode = self._exporter.mode
+        if mode.exports:
+            await show_all(subject, self.destination, self._home.sensors)
+            self._next += self._home.sensors
+        if mode.is_ours:
+            # Over a token names can't be told.
+            if mode is not Mode.TOKEN:
+                await subject.tell(do="settle")
+            await subject.tell(do="calm")
 
     def count_on(self, changes: int) -> None:
         """Note how many changes a life was asked for."""
@@ -108,6 +121,7 @@ class Life:
 
     _scene: Scene
     _subject: Answering
+    _rss_at_first_kb: float
 
     async def pace(self, count: int, rate_hz: float) -> None:
         """Let states change, and return after the last."""
@@ -117,9 +131,11 @@ class Life:
     async def measure(self) -> None:
         """Add what it has taken to the costs."""
         found = await self._subject.tell(do="measure")
+        grown_kb = found["max_rss_kb"] - self._rss_at_first_kb
         costs = self._scene.costs
         costs.cpu_s += found["process_cpu_s"]
         costs.peak_mb = max(costs.peak_mb, found["max_rss_kb"] / _KB_PER_MB)
+        costs.grown_mb = max(costs.grown_mb, grown_kb / _KB_PER_MB)
 
     async def stop(self) -> float:
         """Stop it, and return after how many seconds its process has ended."""

@@ -43,7 +43,7 @@ async def _run(options: argparse.Namespace) -> int:
     exporters = (FLOOR, *chosen(options.modes))
     report = Report(
         "stop",
-        [exporter.name for exporter in exporters],
+        [(exporter.name,) for exporter in exporters],
         rounds=options.rounds,
         events=options.events,
         rate_hz=options.rate,

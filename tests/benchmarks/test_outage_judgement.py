@@ -94,7 +94,7 @@ def test_the_oldest_lost_is_the_first_in_time() -> None:
 
 def test_last_line_holds_medians(capsys: pytest.CaptureFixture[str]) -> None:
     """There is none of what was not there in every round."""
-    report = Report("stop", ["account"], rounds=3)
+    report = Report("stop", [("account",)], rounds=3)
     for number, (seconds, left) in enumerate([(1.0, 4), (9.0, None), (2.0, 5)], 1):
         report.add(number, ("account",), {"seconds": seconds, "left": left})
     report.finish()
@@ -107,7 +107,7 @@ def test_one_flaw_of_one_round_spoils_the_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The median would hide it."""
-    report = Report("outage", ["account"], rounds=3)
+    report = Report("outage", [("account", "restart")], rounds=3)
     for number in (1, 2, 3):
         flaws = ["1 of 5 was lost"] if number == 2 else []
         report.add(number, ("account", "restart"), {"lost": len(flaws)}, flaws)
@@ -116,3 +116,16 @@ def test_one_flaw_of_one_round_spoils_the_run(
     assert last["medians"] == [{"exporter": "account", "case": "restart", "lost": 0}]
     assert last["flaws"] == ["account, restart, round 2: 1 of 5 was lost"]
     assert last["is_good"] is False
+
+
+def test_those_that_ran_side_by_side_are_told_in_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whichever was ready first."""
+    report = Report("outage", [("b", "runs on"), ("b", "restarted"), ("a", "runs on")])
+    for what in (("a", "runs on"), ("b", "restarted"), ("b", "runs on")):
+        report.add(1, what, {"lost": 0})
+    report.finish()
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    told = [(row["exporter"], row["case"]) for row in last["medians"]]
+    assert told == [("b", "runs on"), ("b", "restarted"), ("a", "runs on")]
