@@ -102,11 +102,18 @@ def allocated_blocks() -> int:
     return sys.getallocatedblocks()
 
 
-def blocks_of_integration() -> int:
-    """Return how many blocks of those are held that the integration has allocated.
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Let it be known until the block ends who has allocated what."""
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
 
-    Only as far as `tracemalloc` has seen it.
-    """
+
+def blocks_of_integration() -> int:
+    """Return how many blocks the integration holds of those allocated since `tracing`."""
     gc.collect()
     ours = tracemalloc.Filter(True, f"{_INTEGRATION}{os.sep}*")
     return len(tracemalloc.take_snapshot().filter_traces([ours]).traces)
