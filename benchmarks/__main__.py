@@ -3,10 +3,24 @@
 import argparse
 import sys
 
-from . import board, choose, client
+from . import filter, ha, memory
+from .board import bench as board
+from .choose import bench as choose
+from .client import bench as client
+from .outages import kill, outage, stop
 
 # Each describes its command line and runs.
-_BENCHES = {"board": board, "choose": choose, "client": client}
+_BENCHES = {
+    "board": board,
+    "choose": choose,
+    "client": client,
+    "filter": filter,
+    "ha": ha,
+    "kill": kill,
+    "memory": memory,
+    "outage": outage,
+    "stop": stop,
+}
 
 
 def main() -> int:

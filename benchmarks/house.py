@@ -1,5 +1,6 @@
 """A Home Assistant core with a large house in its registries."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from aiohttp import ThreadedResolver
 from homeassistant import bootstrap, loader
+from homeassistant.config import YAML_CONFIG_FILE, async_hass_config_yaml
 from homeassistant.config_entries import SOURCE_IGNORE, ConfigEntries, ConfigEntry
 from homeassistant.const import (
     ATTR_FRIENDLY_NAME,
@@ -64,14 +66,7 @@ async def running_house(folder: Path, entities: int) -> AsyncIterator[House]:
         folder: an empty one, which becomes its configuration directory.
         entities: how many the house has.
     """
-    hass = HomeAssistant(str(folder))
-    loader.async_setup(hass)
-    hass.config.skip_pip = True
-    # The core's own also asks the local network, for which nothing is set up here.
-    hass.data[DATA_RESOLVER] = ThreadedResolver()  # type: ignore[misc]
-    hass.config_entries = ConfigEntries(hass, {})
-    await bootstrap.async_load_base_functionality(hass)
-    hass.set_state(CoreState.running)
+    hass = await start_core(folder)
     try:
         house = await _furnish(hass, entities)
         await save_registries(hass)
@@ -83,6 +78,26 @@ async def running_house(folder: Path, entities: int) -> AsyncIterator[House]:
     finally:
         await hass.async_stop(force=True)
         gc.unfreeze()
+
+
+async def start_core(folder: Path) -> HomeAssistant:
+    """Start a core that runs no integrations yet.
+
+    Args:
+        folder: its configuration directory, with whatever an earlier one has left.
+    """
+    hass = HomeAssistant(str(folder))
+    loader.async_setup(hass)
+    hass.config.skip_pip = True
+    # The core's own also asks the local network, for which nothing is set up here.
+    hass.data[DATA_RESOLVER] = ThreadedResolver()  # type: ignore[misc]
+    path = hass.config.path(YAML_CONFIG_FILE)
+    is_told = await asyncio.to_thread(Path(path).exists)
+    said = await async_hass_config_yaml(hass) if is_told else {}
+    hass.config_entries = ConfigEntries(hass, said)
+    await bootstrap.async_load_base_functionality(hass)
+    hass.set_state(CoreState.running)
+    return hass
 
 
 async def save_registries(hass: HomeAssistant) -> None:
@@ -97,6 +112,7 @@ def config_entry(domain: str, data: dict[str, Any], **changes: Any) -> ConfigEnt
         "source": "user",
         "version": 1,
         "minor_version": 1,
+        "subentries_data": (),
     }
     return ConfigEntry(
         domain=domain,
@@ -104,7 +120,6 @@ def config_entry(domain: str, data: dict[str, Any], **changes: Any) -> ConfigEnt
         data=data,
         options={},
         unique_id=None,
-        subentries_data=(),
         discovery_keys=MappingProxyType({}),
         **(facts | changes),
     )

@@ -1,9 +1,10 @@
 """A server that costs next to no time: it says yes to every reading, and counts them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import re
 import ssl
 from typing import cast
@@ -41,11 +42,13 @@ class Loopback:
         port: where it listens on the loopback address.
         readings: how many requests it said yes to.
         connections: how many connections were opened.
+        bodies: how often each body came; of benches they are few.
     """
 
     port: int = 0
     readings: int = 0
     connections: int = 0
+    bodies: Counter[bytes] = field(default_factory=Counter)
 
 
 class _Yes(asyncio.Protocol):
@@ -67,6 +70,7 @@ class _Yes(asyncio.Protocol):
                 return
             self._received = rest[size:]
             self._seen.readings += 1
+            self._seen.bodies[rest[:size]] += 1
             if head.partition(b"\r\n")[0].endswith(b"HTTP/1.0"):
                 self._transport.write(_CLOSED)
                 self._transport.close()

@@ -15,7 +15,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.client_environments import OURS, PEER, python_of, variables_of
+from benchmarks.client.environments import OURS, PEER, python_of, variables_of
 
 from .answer_case import Case, Found
 from .answer_cases import ANSWERS

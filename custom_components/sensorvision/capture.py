@@ -11,8 +11,11 @@ from .attributes import ATTRIBUTES, number_of_attribute, unit_of_attribute
 from .choice import Choice
 from .client.readings import Reading
 from .mapping import SkipReason, number_of
-from .names import Address, Names
+from .names import Names
 from .selection import Formation, describe
+
+# A unit, and the device and the variable that numbers in it go to.
+type _Place = tuple[str | None, str, str]
 
 
 class Capture:
@@ -41,33 +44,38 @@ class Capture:
             if chosen in choice.attributes:
                 domain, _, attribute = chosen.partition("-")
                 self._attributes.setdefault(domain, []).append(attribute)
-        self._places: dict[tuple[str, str | None], tuple[str | None, Address]] = {}
+        self._places: dict[str, _Place] = {}
+        self._places_of_attributes: dict[tuple[str, str], _Place] = {}
 
     @callback
     def changes(self, old: State | None, new: State) -> list[Reading]:
         """Return the numbers that are new, with the time of the change."""
-        readings: list[Reading] = []
         time = new.last_updated_timestamp
+        readings: list[Reading] = []
         if old is None or old.last_changed != new.last_changed:
-            readings += self._of_state(new, time)
-        readings += self._of_attributes(old, new, time)
+            self._add_state(readings, new, time)
+        if self._attributes:
+            readings += self._of_attributes(old, new, time)
         return readings
 
     @callback
     def present(self, state: State, time: float) -> list[Reading]:
         """Return all numbers of a state, as true at a time in seconds since 1970."""
-        return [
-            *self._of_state(state, time),
-            *self._of_attributes(None, state, time),
-        ]
+        readings: list[Reading] = []
+        self._add_state(readings, state, time)
+        readings += self._of_attributes(None, state, time)
+        return readings
 
-    def _of_state(self, state: State, time: float) -> Iterator[Reading]:
+    def _add_state(self, readings: list[Reading], state: State, time: float) -> None:
         number = number_of(state, self._number_by_text)
         if isinstance(number, SkipReason):
             self._skipped[number] += 1
             return
         unit = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
-        yield Reading(*self._address(state.entity_id, None, unit), number, time)
+        place = self._places.get(state.entity_id)
+        if place is None or place[0] != unit:
+            place = self._find(state.entity_id, unit)
+        readings.append(Reading(place[1], place[2], number, time))
 
     def _of_attributes(
         self, old: State | None, new: State, time: float
@@ -81,23 +89,25 @@ class Capture:
             unit = unit_of_attribute(
                 new, attribute, self._hass.config.units.temperature_unit
             )
-            address = self._address(new.entity_id, attribute, unit)
-            yield Reading(*address, number, time)
+            place = self._places_of_attributes.get((new.entity_id, attribute))
+            if place is None or place[0] != unit:
+                place = self._find_attribute(new.entity_id, attribute, unit)
+            yield Reading(place[1], place[2], number, time)
 
-    def _address(
-        self, entity_id: str, attribute: str | None, unit: str | None
-    ) -> Address:
-        """Return where a number goes, which another unit changes."""
-        place = self._places.get((entity_id, attribute))
-        if place and place[0] == unit:
-            return place[1]
+    def _find(self, entity_id: str, unit: str | None) -> _Place:
+        """Look up where an entity's numbers go, which another unit changes."""
         entity = describe(self._hass, entity_id, self._formation)
-        if attribute is None:
-            if unit and isinstance(unit, str):
-                # A past state may have had another one than the present one.
-                entity = replace(entity, unit=unit)
-            address = self._names.address(entity)
-        else:
-            address = self._names.attribute_address(entity, attribute, unit)
-        self._places[entity_id, attribute] = (unit, address)
-        return address
+        if unit and isinstance(unit, str):
+            # A past state may have had another one than the present one.
+            entity = replace(entity, unit=unit)
+        place = self._places[entity_id] = (unit, *self._names.address(entity))
+        return place
+
+    def _find_attribute(
+        self, entity_id: str, attribute: str, unit: str | None
+    ) -> _Place:
+        """Look up where an attribute's numbers go, which another unit changes."""
+        entity = describe(self._hass, entity_id, self._formation)
+        address = self._names.attribute_address(entity, attribute, unit)
+        place = self._places_of_attributes[entity_id, attribute] = (unit, *address)
+        return place

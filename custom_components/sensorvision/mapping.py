@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-import math
 from types import MappingProxyType
 
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
@@ -22,6 +21,11 @@ class SkipReason(StrEnum):
     NO_NUMBER = "no_number"
     OTHER_MIRROR = "other_mirror"
 
+
+_NO_STATES = {
+    STATE_UNKNOWN: SkipReason.UNKNOWN,
+    STATE_UNAVAILABLE: SkipReason.UNAVAILABLE,
+}
 
 _NUMBER_BY_WORD = {
     "on": 1,
@@ -73,31 +77,28 @@ def number_of(
         number_by_text: what some texts are to stand for, whatever they mean elsewhere.
     """
     text = state.state
-    if text == STATE_UNKNOWN:
-        return SkipReason.UNKNOWN
-    if text == STATE_UNAVAILABLE:
-        return SkipReason.UNAVAILABLE
-    if text in number_by_text:
+    if number_by_text and text in number_by_text and text not in _NO_STATES:
         return number_by_text[text]
     if state.domain in _PRESENCE_DOMAINS:
         # Any other state is the name of a zone that isn't home.
-        return int(text == "home")
+        return _NO_STATES.get(text) or int(text == "home")
     number = parse_number(text)
     if number is None:
-        return _number_by_word(state)
-    if not math.isfinite(number) or abs(number) >= VALUE_LIMIT:
-        return SkipReason.OUT_OF_RANGE
-    return number
+        return _NO_STATES.get(text) or _number_by_word(state)
+    # Not a number is not below anything.
+    return number if -VALUE_LIMIT < number < VALUE_LIMIT else SkipReason.OUT_OF_RANGE
 
 
 def parse_number(text: str) -> int | float | None:
     """Read a decimal number, as it is written."""
     if "_" in text:
         return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
+    # To try a text with a point as a whole number takes as long as all the rest.
+    if "." not in text:
+        try:
+            return int(text)
+        except ValueError:
+            pass
     try:
         return float(text)
     except ValueError:

@@ -62,6 +62,8 @@ class Mirror:
         # Whose numbers are to be sent as they are now, and whose with their next state.
         self._due: dict[str, None] = {}
         self._cancel_due: CALLBACK_TYPE | None = None
+        self._captured: list[Reading] = []
+        self._hand_over_soon: asyncio.Handle | None = None
         # When each was last sent, and who has changed too soon after that.
         self._sent_at: dict[str, float] = {}
         self._held: dict[str, asyncio.TimerHandle] = {}
@@ -77,6 +79,7 @@ class Mirror:
             choice: which of their numbers to send, and when.
             formation: which device each belongs to.
         """
+        self.hand_over()
         how = (
             choice.attributes,
             choice.number_by_text,
@@ -100,6 +103,7 @@ class Mirror:
         """Follow nothing any more."""
         for entity_id in self.entity_ids:
             self._let_go(entity_id)
+        self.hand_over()
         self.entity_ids = frozenset()
         self._stop_ticking()
         if self._cancel_due:
@@ -109,15 +113,19 @@ class Mirror:
     @callback
     def state_changed(self, old: State | None, new: State) -> None:
         """Send on what a followed entity shows now, if it is time."""
-        if is_due := new.entity_id in self._due:
-            del self._due[new.entity_id]
+        entity_id, when = new.entity_id, self._rhythm.when
+        if is_due := entity_id in self._due:
+            del self._due[entity_id]
             old = None
-        elif self._rhythm.when is When.SNAPSHOT:
+        elif when is When.SNAPSHOT:
             return
         readings = self._capture.changes(old, new)
-        if readings and (is_due or not self._must_wait(new.entity_id)):
-            self._sent_at[new.entity_id] = time.monotonic()
-            self._accept(readings, self.choice.broker_id)
+        if not readings:
+            return
+        if when is When.LIMITED and not is_due and self._must_wait(entity_id):
+            return
+        self._sent_at[entity_id] = time.monotonic()
+        self._send(readings)
 
     def _make_capture(self) -> Capture:
         return Capture(
@@ -132,7 +140,7 @@ class Mirror:
 
     def _must_wait(self, entity_id: str) -> bool:
         """Tell whether an entity was sent too lately, and if so, see to it later."""
-        if self._rhythm.when is not When.LIMITED or entity_id not in self._sent_at:
+        if entity_id not in self._sent_at:
             return False
         if entity_id in self._held:
             return True
@@ -155,7 +163,7 @@ class Mirror:
         del self._held[entity_id]
         if state := self._hass.states.get(entity_id):
             self._sent_at[entity_id] = time.monotonic()
-            self._accept(self._capture.changes(None, state), self.choice.broker_id)
+            self._send(self._capture.changes(None, state))
 
     def _keep_time(self, rhythm: Rhythm) -> None:
         """Tick as often as the rhythm asks for."""
@@ -224,6 +232,21 @@ class Mirror:
             if state and (numbers := self._capture.present(state, time.time())):
                 self._sent_at[entity_id] = time.monotonic()
                 readings += numbers
-        if readings:
-            self._accept(readings, self.choice.broker_id)
+        self._send(readings)
         self._send_due_soon()
+
+    def _send(self, readings: list[Reading]) -> None:
+        """Hand readings over soon, together with what else has changed by then."""
+        self._captured += readings
+        if self._captured and not self._hand_over_soon:
+            self._hand_over_soon = self._hass.loop.call_soon(self.hand_over)
+
+    @callback
+    def hand_over(self) -> None:
+        """Hand over now what was captured."""
+        if self._hand_over_soon:
+            self._hand_over_soon.cancel()
+            self._hand_over_soon = None
+        if self._captured:
+            captured, self._captured = self._captured, []
+            self._accept(captured, self.choice.broker_id)

@@ -107,6 +107,12 @@ class Resolver:
             mirror.stop()
 
     @callback
+    def hand_over(self) -> None:
+        """Let each mirror hand over now what it has captured."""
+        for mirror in self.mirrors.values():
+            mirror.hand_over()
+
+    @callback
     def resolve(self) -> None:
         """Let each mirror follow what it means now, no entity in two of them."""
         subentries = {
@@ -151,15 +157,13 @@ class Resolver:
 
     @callback
     def _state_changed(self, event: Event[EventStateChangedData]) -> None:
-        entity_id, old, new = (
-            event.data["entity_id"],
-            event.data["old_state"],
-            event.data["new_state"],
-        )
+        data = event.data
+        entity_id, old, new = data["entity_id"], data["old_state"], data["new_state"]
         if (old is None or new is None) and entity_id not in self._entities:
             # No registry says that it came or went.
             self._debouncer.async_schedule_call()
-        if new and (mirror := self._mirror_of.get(entity_id)):
+        mirror = self._mirror_of.get(entity_id)
+        if new is not None and mirror is not None:
             mirror.state_changed(old, new)
 
     @callback

@@ -32,7 +32,7 @@ from .figures import Figures
 from .http_route import HttpRoute
 from .ledger import Ledger
 from .mirror import Mirror
-from .names import Names, StoredNames, UnitChange
+from .names import Names, StoredNames
 from .problems import Problems
 from .registration import Registration
 from .removal import Removal, withdraw
@@ -201,6 +201,7 @@ class Runtime:
 
     async def _write_down(self) -> None:
         """Bring to disk what waits, early, so that little is left to the final write."""
+        self._resolver.hand_over()
         await self.ways.write_down()
         self._removal.finish()
 
@@ -346,6 +347,7 @@ class Runtime:
 
     def _switched(self) -> None:
         """Begin or cease to capture and to send."""
+        self._resolver.hand_over()
         self.is_mirroring = is_mirroring(self._entry)
         if self.is_mirroring:
             self.ways.start()
@@ -364,25 +366,26 @@ class Runtime:
         if not self.is_mirroring or self._is_shut_down:
             return
         self.ways.over(broker_id).capture(readings)
-        self._keep_names(self._names.take_unit_changes())
+        self._keep_names()
 
     @callback
     def _accept_past(self, readings: Iterable[Reading], broker_id: str | None) -> None:
         """Take readings of the past, in which units were what they are no more."""
         self.ways.over(broker_id).accept(readings)
         self._names.take_unit_changes()
-        self._keep_names([])
+        self._keep_names()
 
-    def _keep_names(self, unit_changes: list[UnitChange]) -> None:
+    def _keep_names(self) -> None:
         """Keep on disk what new names there are, and show what they are for."""
         if len(self._names) != self._names_given:
             self._names_given = len(self._names)
-            self._problems.show_unit_changes(unit_changes)
+            self._problems.show_unit_changes(self._names.take_unit_changes())
             self._store.async_delay_save(self._names.as_stored, _SAVE_NAMES_AFTER_S)
 
     async def _mark_captured(self, _now: datetime) -> None:
         """Note of a quiet house, too, that nothing is missing up to now."""
         if self.is_mirroring and not self._is_shut_down:
+            self._resolver.hand_over()
             self.ways.mark_captured()
             await self.ways.write_down()
 

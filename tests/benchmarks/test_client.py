@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.client_relay import Relay, relay_to
-from benchmarks.client_report import Bar, Costs, Report, Subject
+from benchmarks.client.report import Bar, Costs, Report, Subject
+from benchmarks.relay import Relay, relay_to
 
 from .running import lines_of
 

@@ -7,16 +7,14 @@ import sys
 
 import pytest
 
-from benchmarks.board_client import Client
-from benchmarks.board_costs import (
+from benchmarks.board.client import Client
+from benchmarks.board.costs import (
     MEASURED_MODULES,
     compile_to,
-    http_client,
-    mqtt_client,
     node_delivers,
-    requests_client,
     smallest_heap_bytes,
 )
+from benchmarks.board.senders import http_client, mqtt_client, requests_client
 from benchmarks.loopback import loopback
 from sandbox import Sandbox
 from tests.brokers import Mosquitto

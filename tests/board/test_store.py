@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.board_costs import compile_to
+from benchmarks.board.costs import compile_to
 from micropython.provision.manifest import stage
 from micropython.simulator import SimulatedBoard
 from micropython.simulator.process import FIRMWARE

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.client_relay import relay_to
+from benchmarks.relay import relay_to
 from custom_components.sensorvision import client
 from custom_components.sensorvision.client import RateLimit, Sample
 from custom_components.sensorvision.client.mqtt_client import MQTTClient

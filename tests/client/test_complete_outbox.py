@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,10 +11,13 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     consumes,
+    initialize,
     invariant,
     rule,
 )
+import pytest
 
+from custom_components.sensorvision.client import tail
 from custom_components.sensorvision.client.outbox import CompleteOutbox
 from custom_components.sensorvision.client.readings import Batch, Reading
 
@@ -84,10 +88,10 @@ async def test_takers_at_the_same_time_share_without_a_gap() -> None:
         ]
 
 
-async def test_rewind_and_release_during_a_take_skip_nothing() -> None:
-    async with opened(None) as outbox:
-        outbox.append(readings(1, 6))
-        outbox.rewind()
+async def test_rewind_and_release_during_a_take_skip_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "outbox"
+    await filled(path, 6)
+    async with opened(path) as outbox:
         first = await outbox.take_backlog(2)
         assert first
         taking = asyncio.ensure_future(outbox.take_backlog(2))
@@ -146,6 +150,11 @@ class Fifo(RuleBasedStateMachine):
             return outbox
 
         return self._run(make())
+
+    @initialize(remembered=st.sampled_from([0, 2, tail.MAX_WRITTEN]))
+    def remember(self, remembered: int) -> None:
+        """Let memory hold some or all of what is in the file as well."""
+        self.remembered_before, tail.MAX_WRITTEN = tail.MAX_WRITTEN, remembered
 
     @rule(devices=st.lists(st.sampled_from("xyz"), max_size=9))
     def append(self, devices: list[str]) -> None:
@@ -267,6 +276,7 @@ class Fifo(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Find everything that waits, in order, and all that was set aside."""
         free = self._free()
+        tail.MAX_WRITTEN = self.remembered_before
         found = self._run(values(self.outbox))
         letters = self._run(self.outbox.dead_letters())
         self._run(self.outbox.close())
@@ -278,3 +288,40 @@ class Fifo(RuleBasedStateMachine):
 
 TestFifo = Fifo.TestCase
 TestFifo.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+async def test_what_memory_no_longer_holds_comes_from_the_file(tmp_path: Path) -> None:
+    count = 2 * tail.MAX_WRITTEN
+    async with opened(tmp_path / "outbox") as outbox:
+        outbox.append(readings(1, count))
+        await outbox.commit()
+        live: list[float] = []
+        while batch := await outbox.take_live(count // 4):
+            live += _values(batch)
+    assert live == list(range(1, count + 1))
+
+
+async def test_what_is_recalled_comes_in_between_what_memory_holds(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "outbox") as outbox:
+        outbox.append(readings(1, 3))
+        refused = await outbox.take_live(1)
+        assert refused
+        await outbox.set_aside(refused, "no")
+        await outbox.commit()
+        recalling = asyncio.ensure_future(outbox.recall())
+        await asyncio.sleep(0)
+        outbox.append(readings(4, 5))
+        await recalling
+        outbox.append(readings(6, 6))
+        assert sorted(await values(outbox)) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_one_that_can_not_be_kept_keeps_no_other_one_out() -> None:
+    async with opened(None) as outbox:
+        with pytest.raises(ValueError, match="nan is not a finite number"):
+            outbox.append(
+                [*readings(1, 2), Reading("d", "v", math.nan, 0), *readings(3, 3)]
+            )
+        assert await values(outbox) == [1, 2, 3]

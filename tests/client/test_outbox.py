@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
+import math
 import os
 from pathlib import Path
 import sys
@@ -431,3 +432,21 @@ async def test_recalled_reading_waits_if_it_may_still_be_true(
         ("true", 5),
     ]
     assert len(outbox) == 2
+
+
+async def test_one_that_can_not_be_kept_keeps_no_other_variable_out() -> None:
+    outbox = NewestOutbox()
+    await outbox.open()
+    now = time.time()
+    with pytest.raises(ValueError, match="inf is not a finite number"):
+        outbox.append(
+            [
+                Reading("d", "a", 1, now),
+                Reading("d", "b", math.inf, now),
+                Reading("d", "c", 3, now),
+            ]
+        )
+    batch = await outbox.take("d")
+    await outbox.close()
+    assert batch
+    assert [reading.variable for reading in batch.readings] == ["a", "c"]

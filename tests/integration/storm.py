@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from homeassistant.core import HomeAssistant
 
-from benchmarks.client_relay import Relay
+from benchmarks.relay import Relay
 from custom_components.sensorvision.const import CONF_COMMIT_INTERVAL_S
 from custom_components.sensorvision.runtime import SensorVisionConfigEntry
 from sandbox import Sandbox

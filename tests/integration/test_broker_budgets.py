@@ -7,7 +7,7 @@ from pathlib import Path
 from homeassistant.core import HomeAssistant
 import pytest
 
-from benchmarks.client_relay import relay_to
+from benchmarks.relay import relay_to
 from sandbox import Sandbox, Settings
 from tests.budgets import hold
 

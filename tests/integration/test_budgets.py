@@ -8,7 +8,7 @@ from homeassistant.const import CONF_URL
 from homeassistant.core import HomeAssistant
 import pytest
 
-from benchmarks.client_relay import Relay, relay_to
+from benchmarks.relay import Relay, relay_to
 import custom_components.sensorvision
 from custom_components.sensorvision.client.http import RetryPolicy
 from sandbox import Sandbox

@@ -16,14 +16,15 @@ from .exceptions import (
     ValidationError,
 )
 from .http_delivery import HttpDelivery, HttpPeer
+from .moments import moments_of
 from .readings import Batch, Entry
-from .samples import samples_of
 from .turns import Turns
 
 if TYPE_CHECKING:
+    from .moments import Moment
     from .outbox import CompleteOutbox
     from .pace import Pace
-    from .results import SampleResult
+    from .protocol import Answer
     from .status import Status
 
 # The server takes readings of a request one by one, and its proxy gives it a minute.
@@ -112,8 +113,9 @@ class BulkDelivery(HttpDelivery):
         try:
             await self._post(due)
         finally:
-            left = tuple(entry for entry in due if entry.id not in self._suspects)
-            await self._outbox.release(Batch(left))
+            suspects = self._suspects
+            left = [e for e in due if e.id not in suspects] if suspects else due
+            await self._outbox.release(Batch(tuple(left)))
         is_in_vain = self.status.delivered == delivered_before
         if self._blame and is_in_vain and not are_suspects:
             # All that waits would be tried like this, and be held in memory.
@@ -123,11 +125,11 @@ class BulkDelivery(HttpDelivery):
             self._changed()
 
     async def _post(self, entries: tuple[Entry, ...]) -> None:
-        samples = samples_of(entries, self._suspects)
+        moments = moments_of(entries, self._suspects)
         self._delivered_before = self.status.delivered
         started = time.monotonic()
         try:
-            results = await self._client.post_batch([sample for sample, _ in samples])
+            answers = await self._client.post_moments(moments)
         except NetworkError as err:
             if err.may_have_arrived:
                 self.status.possible_duplicates += len(entries)
@@ -145,8 +147,7 @@ class BulkDelivery(HttpDelivery):
             took_s = time.monotonic() - started
             self.status.round_trip_s = took_s
             self._adapt(len(entries), took_s)
-            told = [entries for _, entries in samples]
-            await self._settle(list(zip(told, results)))
+            await self._settle(list(zip(moments, answers)))
 
     def _adapt(self, count: int, took_s: float) -> None:
         """Let requests grow as long as the server is swift."""
@@ -188,30 +189,29 @@ class BulkDelivery(HttpDelivery):
                 self._failed_alike = self._pace.suspect_attempts
                 await self._post(half.entries)
 
-    async def _settle(
-        self, results: list[tuple[tuple[Entry, ...], SampleResult]]
-    ) -> None:
-        """Act on what the server has said of each sample."""
+    async def _settle(self, answered: list[tuple[Moment, Answer]]) -> None:
+        """Act on what the server has said of each moment."""
         stored = Batch(
             tuple(
                 entry
-                for entries, result in results
-                for entry in entries
-                if result.is_delivered
+                for moment, answer in answered
+                if answer.kind == protocol.DELIVERED
+                for entry in moment
             )
         )
         if stored.entries:
-            for entry in stored.entries:
-                self._suspects.pop(entry.id, None)
+            if self._suspects:
+                for entry in stored.entries:
+                    self._suspects.pop(entry.id, None)
             self.status.possible_duplicates += self._outbox.doubtful(stored)
             await self._outbox.confirm(stored)
             self._delivered(stored)
         failed = []
-        for entries, result in results:
-            if result.kind == protocol.WRONG_DEVICE:
-                self._device_refused(entries[0].reading.device_id, result.message)
-            elif not result.is_delivered:
-                failed += [(entry, result.message) for entry in entries]
+        for moment, answer in answered:
+            if answer.kind == protocol.WRONG_DEVICE:
+                self._device_refused(moment[0].reading.device_id, answer.message)
+            elif answer.kind != protocol.DELIVERED:
+                failed += [(entry, answer.message) for entry in moment]
         if stored.entries or not failed:
             self._failed_alike = 0
         else:

@@ -15,11 +15,13 @@ from .exceptions import (
     raise_for,
 )
 from .models import Sample, format_instant
+from .moments import body_of
 from .protocol import Answer
 from .reading_back import ReadingBack
-from .results import SampleResult, result_of
 
 if TYPE_CHECKING:
+    from .moments import Moment
+    from .protocol import Request
     from .runtime import Runtime
 
 
@@ -49,37 +51,42 @@ class BulkPosts(ReadingBack):
         """Look up anew, before the next samples are sent, whose the devices are."""
         self._known_devices.forget()
 
-    async def post_batch(self, samples: Sequence[Sample]) -> list[SampleResult]:
-        """Send samples in one request, for callers that act on its failure as a whole.
+    async def post_moments(self, moments: Sequence[Moment]) -> list[Answer]:
+        """Send readings in one request, for callers that act on its failure as a whole.
 
         As with `send_batch`, devices are looked up and registered first.
 
+        Args:
+            moments: readings that belong together; each is a sample of its own.
+
         Returns:
-            One result for each sample, in their order.
+            What the server says of each moment, in their order.
 
         Raises:
-            ValidationError: a sample can't be sent; none was.
+            ValidationError: a reading can't be sent; none was.
             CapabilityError: the credential is a device token.
             AnswerError: the server said no to all of it.
             NetworkError: no answer came.
         """
-        items = [item_of(sample) for sample in samples]
+        body = body_of(moments)
+        device_ids = [moment[0].reading.device_id for moment in moments]
+        refused = await self._let_in(device_ids)
+        if not refused:
+            return await self._post_body(body, len(moments))
+        due = [
+            moment for moment in moments if moment[0].reading.device_id not in refused
+        ]
+        each = iter(await self._post_body(body_of(due), len(due)) if due else ())
+        return [refused.get(device_id) or next(each) for device_id in device_ids]
+
+    async def _let_in(self, device_ids: Iterable[str]) -> dict[str, Answer]:
+        """See that devices are there before anything is sent; see `_register_all`."""
         try:
-            refused = await self._register_all(sample.device_id for sample in samples)
+            return await self._register_all(device_ids)
         except NetworkError as err:
-            # No sample was on its way yet.
+            # No reading was on its way yet.
             err.may_have_arrived = False
             raise
-        due = [
-            item
-            for sample, item in zip(samples, items)
-            if sample.device_id not in refused
-        ]
-        each = iter(await self._post_items(due) if due else ())
-        return [
-            result_of(sample, refused.get(sample.device_id) or next(each))
-            for sample in samples
-        ]
 
     async def _post_at(
         self,
@@ -95,22 +102,29 @@ class BulkPosts(ReadingBack):
             AnswerError: the server said no.
             NetworkError: no answer came.
         """
-        sample = Sample(device_id, variables, timestamp)
-        item_of(sample)
+        item = item_of(Sample(device_id, variables, timestamp))
         if not await self._is_user():
             raise no_times()
-        (result,) = await self.post_batch([sample])
-        raise_for(result.answer)
+        refused = await self._let_in([device_id])
+        raise_for(refused.get(device_id) or (await self._post_items([item]))[0])
 
     async def _post_items(self, items: list[dict[str, object]]) -> list[Answer]:
-        """Send samples in one request, and return what the server says of each.
+        """Send samples in one request; see `_exchange_bulk`."""
+        return await self._exchange_bulk(user_protocol.bulk_request(items), len(items))
+
+    async def _post_body(self, body: bytes, count: int) -> list[Answer]:
+        """Send moments in one request; see `_exchange_bulk`."""
+        return await self._exchange_bulk(user_protocol.bulk_request_of(body), count)
+
+    async def _exchange_bulk(self, request: Request, count: int) -> list[Answer]:
+        """Send a request of so many, and return what the server says of each.
 
         Raises:
             AnswerError: the server said no to all of it.
             NetworkError: no answer came.
         """
-        reply = await self._ask(user_protocol.bulk_request(items))
-        answers = user_protocol.read_bulk(reply, len(items))
+        reply = await self._ask(request)
+        answers = user_protocol.read_bulk(reply, count)
         if answers is not None:
             return answers
         raise_for(reply.answer)

@@ -155,11 +155,16 @@ class Delivery(ABC):
     def _delivered(self, batch: Batch) -> None:
         self.status.delivered += len(batch.entries)
         self.status.last_delivered = time.time()
-        for device_id, variable, _, _ in batch.readings:
-            self.status.accepted_devices.add(device_id)
-            self.status.accepted_variables.add((device_id, variable))
-            self.status.refused_devices.pop(device_id, None)
-            self.status.refused_variables.pop((device_id, variable), None)
+        status = self.status
+        variables = {reading[:2] for reading in batch.readings}
+        status.accepted_variables |= variables
+        if status.refused_variables:
+            for key in variables:
+                status.refused_variables.pop(key, None)
+        devices = {device_id for device_id, _ in variables}
+        status.accepted_devices |= devices
+        for device_id in devices:
+            status.refused_devices.pop(device_id, None)
         self._server_answered()
 
     def _refused(self, batch: Batch, reason: str) -> None:

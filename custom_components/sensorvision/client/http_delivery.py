@@ -9,10 +9,9 @@ from .exceptions import AuthenticationError, PermissionDeniedError, SensorVision
 
 if TYPE_CHECKING:
     from .capabilities import Probe
-    from .models import Sample
+    from .moments import Moment
     from .pace import Pace
     from .protocol import Answer
-    from .results import SampleResult
     from .status import Status
 
 
@@ -34,8 +33,8 @@ class HttpPeer(Protocol):
     ) -> Answer:
         """Send numbers once."""
 
-    async def post_batch(self, samples: Sequence[Sample]) -> list[SampleResult]:
-        """Send samples in one request."""
+    async def post_moments(self, moments: Sequence[Moment]) -> list[Answer]:
+        """Send readings in one request."""
 
 
 class HttpDelivery(Delivery):

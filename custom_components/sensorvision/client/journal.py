@@ -70,7 +70,7 @@ class Journal:
 
     def __init__(self, path: str, version: str = "") -> None:
         self._addresses: dict[int, Address] = {}
-        self._address_ids: dict[tuple[str, str], int] = {}
+        self._known: dict[tuple[str, str], tuple[int, Address]] = {}
         # A file that somebody else has open stays so: there is nothing to wait for.
         self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
         self._db.text_factory = decode
@@ -134,8 +134,8 @@ class Journal:
 
     def _learn(self, rows: Iterable[tuple[int, str, str]]) -> None:
         for address_id, device_id, variable in rows:
-            self._addresses[address_id] = address_of(device_id, variable)
-            self._address_ids[device_id, variable] = address_id
+            address = self._addresses[address_id] = address_of(device_id, variable)
+            self._known[device_id, variable] = address_id, address
 
     def close(self) -> None:
         """Close the file; it is whole at any time without that, too."""
@@ -168,29 +168,35 @@ class Journal:
             captured_until: up to when nothing is missing, or None to leave that as it is.
         """
         letters = list(refused)
-        self._introduce([*new, *(entry for entry, _ in letters)])
+        rows = self._rows(new)
+        refused_rows = self._rows([entry for entry, _ in letters])
         run_s = time.monotonic() - self._run_since
         with self._transaction():
             self._db.executemany(
-                "INSERT OR REPLACE INTO reading VALUES (?, ?, ?, ?, ?)",
-                map(self._row, new),
+                "INSERT OR REPLACE INTO reading VALUES (?, ?, ?, ?, ?)", rows
             )
             self._db.executemany(
-                "DELETE FROM reading WHERE id = ?", [(entry_id,) for entry_id in gone]
+                "DELETE FROM reading WHERE id BETWEEN ? AND ?", _runs_of(gone)
             )
             if letters:
-                self._set_aside(letters)
+                self._set_aside(letters, refused_rows)
             if captured_until is not None:
                 self._db.execute("DELETE FROM captured")
                 self._db.execute("INSERT INTO captured VALUES (?)", (captured_until,))
             if run_s - self._milestone_s >= _MILESTONE_EVERY_S:
                 self._set_milestone(run_s)
 
+    def _rows(self, entries: Collection[Entry]) -> list[Row]:
+        """Return the rows of readings, whose addresses then have an id."""
+        try:
+            return [self._row(entry) for entry in entries]
+        except KeyError:
+            self._introduce(entries)
+        return [self._row(entry) for entry in entries]
+
     def _introduce(self, entries: Iterable[Entry]) -> None:
         """Give those addresses an id that have none."""
-        addresses = {entry.reading[:2] for entry in entries} - self._address_ids.keys()
-        if not addresses:
-            return
+        addresses = {entry.reading[:2] for entry in entries} - self._known.keys()
         first_id = max(self._addresses, default=0) + 1
         rows = [
             (first_id + index, device_id, variable)
@@ -202,16 +208,23 @@ class Journal:
 
     def _row(self, entry: Entry) -> Row:
         entry_id, (device_id, variable, value, at) = entry
-        address_id = self._address_ids[device_id, variable]
-        checksum = checksum_of(entry_id, self._addresses[address_id], value, at)
-        return entry_id, address_id, value, at, checksum
+        address_id, address = self._known[device_id, variable]
+        return (
+            entry_id,
+            address_id,
+            value,
+            at,
+            checksum_of(entry_id, address, value, at),
+        )
 
-    def _set_aside(self, letters: Iterable[tuple[Entry, DeadLetter]]) -> None:
+    def _set_aside(
+        self, letters: Iterable[tuple[Entry, DeadLetter]], rows: Iterable[Row]
+    ) -> None:
         self._db.executemany(
             "INSERT INTO dead_letter VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (*self._row(entry), letter.reason, letter.set_aside_at)
-                for entry, letter in letters
+                (*row, letter.reason, letter.set_aside_at)
+                for row, (_, letter) in zip(rows, letters)
             ],
         )
         self._db.execute(
@@ -241,7 +254,7 @@ class Journal:
         """
         passed_over = ", ".join(
             str(address_id)
-            for (device_id, _), address_id in self._address_ids.items()
+            for (device_id, _), (address_id, _) in self._known.items()
             if device_id in without
         )
         rows = self._all(
@@ -334,7 +347,7 @@ class Journal:
             for index, (_, letter) in enumerate(letters)
         ]
         self._db.executemany(
-            "INSERT INTO reading VALUES (?, ?, ?, ?, ?)", map(self._row, entries)
+            "INSERT INTO reading VALUES (?, ?, ?, ?, ?)", self._rows(entries)
         )
         self._db.executemany(
             "DELETE FROM dead_letter WHERE id = ?", [(place,) for place, _ in letters]
@@ -351,3 +364,14 @@ class Journal:
             self._wait_again(letters, first_id)
             self._db.execute("DELETE FROM last_writer")
             self._db.execute("INSERT INTO last_writer VALUES (?)", (version,))
+
+
+def _runs_of(ids: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the first and the last of each run of ids without a gap."""
+    runs: list[tuple[int, int]] = []
+    for entry_id in sorted(ids):
+        if runs and runs[-1][1] == entry_id - 1:
+            runs[-1] = runs[-1][0], entry_id
+        else:
+            runs.append((entry_id, entry_id))
+    return runs

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import datetime as dt
+from functools import lru_cache
+import math
 import re
 from typing import Any, Mapping
 
@@ -155,6 +157,25 @@ def format_instant(moment: dt.datetime) -> str:
         )
     utc = moment.astimezone(dt.timezone.utc)
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def instant_of(seconds: float) -> str:
+    """Return seconds since 1970 (UTC) as `format_instant` does their moment.
+
+    Raises:
+        ValueError, OverflowError, OSError: it is before the year 1 or after 9999.
+    """
+    fraction, whole = math.modf(seconds)
+    # As `datetime.fromtimestamp` does: to the nearest microsecond, half to even.
+    carried, micros = divmod(round(fraction * 1_000_000), 1_000_000)
+    return f"{_second_of(int(whole) + carried)}.{micros:06}Z"
+
+
+# Many readings in a row are of the same second.
+@lru_cache(maxsize=64)
+def _second_of(seconds: int) -> str:
+    moment = dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
+    return moment.replace(tzinfo=None).isoformat()
 
 
 def device_of(data: Mapping[str, Any]) -> Device:

@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import dataclass
 import sys
 import time
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Collection, Iterable, Iterator
 
 from .limits import Limits
 from .readings import Batch, Entry, Reading
@@ -108,7 +108,8 @@ class Outbox(ABC):
 
     def doubtful(self, batch: Batch) -> int:
         """Return how many readings an earlier process may have sent as well."""
-        return sum(entry.id <= self._spool.doubtful_until for entry in batch.entries)
+        until = self._spool.doubtful_until
+        return sum(entry.id <= until for entry in batch.entries) if until else 0
 
     async def dead_letters(self) -> list[DeadLetter]:
         """Return what the server did not want, the oldest first."""
@@ -136,9 +137,21 @@ class Outbox(ABC):
     def _take_back(self, entries: list[Entry]) -> Recalled:
         """Let readings wait again that were set aside, oldest first."""
 
-    @abstractmethod
     def append(self, readings: Iterable[Reading]) -> None:
-        """Accept readings, in the order in which they became true."""
+        """Accept readings, in the order in which they became true.
+
+        Raises:
+            ValueError: the value or the time of one can't be kept; all others are
+                accepted.
+        """
+        entries, refusal = self._spool.add(readings)
+        self._arrive(entries)
+        if refusal:
+            raise refusal
+
+    @abstractmethod
+    def _arrive(self, entries: Iterable[Entry]) -> None:
+        """Let readings wait that are the newest of their variables."""
 
     @abstractmethod
     def inherit(self, readings: Iterable[Reading]) -> None:
@@ -196,19 +209,12 @@ class NewestOutbox(Outbox):
         await super()._take_up()
         now = time.time()
         for entry in await self._spool.read():
-            if abs(now - entry.reading.time) <= _STILL_TRUE_S:
-                self._arrive(entry)
-            else:
-                self._supersede(entry)
+            is_true = abs(now - entry.reading.time) <= _STILL_TRUE_S
+            (self._arrive if is_true else self._supersede)([entry])
 
     def oldest(self) -> float | None:
         """Return when the oldest waiting reading was true, or None if none waits."""
         return min((entry.reading.time for entry in self._all()), default=None)
-
-    def append(self, readings: Iterable[Reading]) -> None:
-        """Accept readings, in the order in which they became true."""
-        for reading in readings:
-            self._arrive(self._spool.add(reading))
 
     def _take_back(self, entries: list[Entry]) -> Recalled:
         """Let readings wait again that may still be true, and supersede the others."""
@@ -217,9 +223,9 @@ class NewestOutbox(Outbox):
             device_id, variable, _, at = entry.reading
             newest = self._newest.get((device_id, variable), at)
             if newest <= at and abs(now - at) <= _STILL_TRUE_S:
-                self._arrive(entry)
+                self._arrive([entry])
             else:
-                self._supersede(entry)
+                self._supersede([entry])
         superseded = self.superseded - superseded_before
         return Recalled(len(entries) - superseded, superseded)
 
@@ -256,10 +262,11 @@ class NewestOutbox(Outbox):
         """Put back what was not sent, unless something newer has come meanwhile."""
         for entry in self._settle(batch):
             device_id, variable, _, _ = entry.reading
-            if variable in self._waiting.get(device_id, ()):
-                self._supersede(entry)
+            waiting = self._waiting.setdefault(device_id, {})
+            if variable in waiting:
+                self._supersede([entry])
             else:
-                self._wait(entry)
+                waiting[variable] = entry
 
     async def discard(self, device_id: str) -> None:
         """Let go of what a device has to send; what is out does not come back."""
@@ -267,22 +274,23 @@ class NewestOutbox(Outbox):
             variables = place.pop(device_id, {})
             self._spool.remove(entry.id for entry in variables.values())
 
-    def _arrive(self, entry: Entry) -> None:
-        """Let a reading wait that is the newest of its variable."""
-        device_id, variable, _, at = entry.reading
-        self._newest[device_id, variable] = at
-        self._wait(entry)
+    def _arrive(self, entries: Iterable[Entry]) -> None:
+        """Let readings wait that are the newest of their variables."""
+        older = []
+        for entry in entries:
+            device_id, variable, _, at = entry.reading
+            self._newest[device_id, variable] = at
+            variables = self._waiting.get(device_id)
+            if variables is None:
+                variables = self._waiting[device_id] = {}
+            elif variable in variables:
+                older.append(variables[variable])
+            variables[variable] = entry
+        self._supersede(older)
 
-    def _wait(self, entry: Entry) -> None:
-        """Let a reading wait in place of the one of its variable."""
-        variables = self._waiting.setdefault(entry.reading.device_id, {})
-        if older := variables.get(entry.reading.variable):
-            self._supersede(older)
-        variables[entry.reading.variable] = entry
-
-    def _supersede(self, entry: Entry) -> None:
-        self.superseded += 1
-        self._spool.remove([entry.id])
+    def _supersede(self, entries: Collection[Entry]) -> None:
+        self.superseded += len(entries)
+        self._spool.remove([entry.id for entry in entries])
 
     def _settle(self, batch: Batch) -> list[Entry]:
         settled = []
@@ -329,10 +337,8 @@ class CompleteOutbox(Outbox):
         """Return when the oldest waiting reading was true, or None if none waits."""
         return self._spool.oldest
 
-    def append(self, readings: Iterable[Reading]) -> None:
-        """Accept readings, in the order in which they became true."""
-        for reading in readings:
-            self._spool.add(reading)
+    def _arrive(self, entries: Iterable[Entry]) -> None:
+        """Let them wait: they are found by their ids."""
 
     def inherit(self, readings: Iterable[Reading]) -> None:
         """Accept all of it: each reading has its own time."""
@@ -402,10 +408,11 @@ class CompleteOutbox(Outbox):
                 return None
             lane.after_id = ahead[-1].id
             # After a rewind, some may still be out.
-            fresh = {entry.id: entry for entry in ahead if entry.id not in self._taken}
+            taken = self._taken
+            fresh = [entry for entry in ahead if entry.id not in taken]
             if fresh:
-                self._taken.update(fresh)
-                return Batch(tuple(fresh.values()))
+                taken.update((entry.id, entry) for entry in fresh)
+                return Batch(tuple(fresh))
 
     async def times_waiting(self, device_id: str, variable: str) -> set[float]:
         """Return when the waiting readings of a variable were true."""
@@ -417,6 +424,8 @@ class CompleteOutbox(Outbox):
 
     async def release(self, batch: Batch) -> None:
         """Put back what was not sent."""
+        if not self._taken:
+            return
         for entry in self._settle(batch):
             lane = self._backlog if entry.id <= self._backlog.last_id else self._live
             lane.after_id = min(lane.after_id, entry.id - 1)

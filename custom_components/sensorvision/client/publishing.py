@@ -21,14 +21,15 @@ from .exceptions import (
     SensorVisionError,
     ValidationError,
 )
+from .moments import moments_of
 from .mqtt_session import MAX_IN_FLIGHT
 from .readings import Batch, Entry
-from .samples import samples_of
-from .telemetry import telemetry_payload
+from .telemetry import moment_payload
 from .topics import telemetry_topic
 from .turns import Turns
 
 if TYPE_CHECKING:
+    from .moments import Moment
     from .mqtt import Publisher
     from .outbox import CompleteOutbox
     from .pace import Pace
@@ -206,52 +207,52 @@ class PublishingDelivery(Delivery):
         """Return what is to be published of those devices that need not wait."""
         messages = []
         prefix = self._publisher.broker.topic_prefix
-        for sample, told in samples_of(entries, alone):
-            if _is_device_id(sample.device_id) and sample.device_id not in tokens:
+        for moment in moments_of(entries, alone):
+            device_id = moment[0].reading.device_id
+            if device_id not in tokens and _is_device_id(device_id):
                 continue
             try:
-                topic = telemetry_topic(prefix, sample.device_id)
-                payload = telemetry_payload(sample, tokens[sample.device_id])
+                topic = telemetry_topic(prefix, device_id)
+                payload = moment_payload(moment, tokens[device_id])
             except ValidationError as err:
-                if len(told) == 1:
-                    await self._set_aside(told, str(err))
+                if len(moment) == 1:
+                    await self._set_aside(tuple(moment), str(err))
                 else:
-                    each = frozenset(entry.id for entry in told)
-                    messages += await self._messages(told, tokens, each)
+                    each = frozenset(entry.id for entry in moment)
+                    messages += await self._messages(tuple(moment), tokens, each)
             else:
-                messages.append(_Message(topic, payload, told))
+                messages.append(_Message(topic, payload, moment))
         return messages
 
     async def _publish(self, messages: list[_Message]) -> None:
         """Publish messages at once, and let go of what the broker has acknowledged."""
         if not messages:
             return
-        calls = [
-            asyncio.ensure_future(self._publisher.publish(each.topic, each.payload))
-            for each in messages
-        ]
+        acknowledged: list[int] = []
+        error: NetworkError | None = None
         try:
-            await asyncio.gather(*calls, return_exceptions=True)
+            await self._publisher.publish_all(
+                [(each.topic, each.payload) for each in messages], acknowledged.append
+            )
+        except NetworkError as err:
+            error = err
         finally:
             # Also if nobody waits any more: what has arrived must not be sent again.
-            taken = [each for each, call in zip(messages, calls) if _is_done(call)]
-            if taken:
-                await self._acknowledged(taken)
-        lost = [each for each, call in zip(messages, calls) if not _is_done(call)]
-        if lost:
-            errors = [call.exception() for call in calls]
-            self.status.possible_duplicates += sum(
-                len(each.told)
-                for each, err in zip(messages, errors)
-                if isinstance(err, NetworkError) and err.may_have_arrived
-            )
+            if acknowledged:
+                await self._acknowledged([messages[index] for index in acknowledged])
+        if error is not None:
+            taken = set(acknowledged)
+            lost = [each for nr, each in enumerate(messages) if nr not in taken]
+            if error.may_have_arrived:
+                self.status.possible_duplicates += sum(len(each.told) for each in lost)
             self._server_failed(self._broken())
-            await self._suspect(lost[0].told)
+            await self._suspect(tuple(lost[0].told))
 
     async def _acknowledged(self, messages: list[_Message]) -> None:
         batch = Batch(tuple(entry for each in messages for entry in each.told))
-        for entry in batch.entries:
-            self._suspects.pop(entry.id, None)
+        if self._suspects:
+            for entry in batch.entries:
+                self._suspects.pop(entry.id, None)
         self.status.possible_duplicates += self._outbox.doubtful(batch)
         await self._outbox.confirm(batch)
         self._delivered(batch)
@@ -304,7 +305,7 @@ class _Message(NamedTuple):
 
     topic: str
     payload: bytes
-    told: tuple[Entry, ...]
+    told: Moment
 
 
 @dataclass
@@ -323,7 +324,3 @@ def _is_device_id(text: str) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _is_done(call: asyncio.Future[None]) -> bool:
-    return call.done() and not call.cancelled() and call.exception() is None

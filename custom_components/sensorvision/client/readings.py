@@ -23,13 +23,8 @@ class Reading(NamedTuple):
 
 
 # From the year 1 to the last second but one of 9999: what a datetime can hold.
-_FIRST_TIME = -62_135_596_800
-_END_OF_TIME = 253_402_300_799
-
-
-def has_date(reading: Reading) -> bool:
-    """Tell whether a reading's time can be said as a date."""
-    return _FIRST_TIME <= reading.time < _END_OF_TIME
+FIRST_TIME = -62_135_596_800
+END_OF_TIME = 253_402_300_799
 
 
 class Entry(NamedTuple):

@@ -12,9 +12,9 @@ from .file import File
 from .journal import MAX_DEAD_LETTERS, Journal
 from .limits import Limits
 from .protocol import VALUE_LIMIT
-from .readings import Entry, Reading, has_date
+from .readings import END_OF_TIME, FIRST_TIME, Entry, Reading
 from .rows import DeadLetter
-from .unwritten import Unwritten
+from .tail import Tail
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Spool:
         self._last_id = 0
         self._count = 0
         self._oldest_written: Entry | None = None
-        self._unwritten = Unwritten()
+        self._tail = Tail()
 
     def __len__(self) -> int:
         """Return how many readings it holds."""
@@ -90,8 +90,8 @@ class Spool:
     def oldest(self) -> float | None:
         """Return when the oldest reading was true as of the last commit, or None."""
         written = [self._oldest_written] if self._oldest_written else []
-        for entry in chain(written, self._unwritten.waiting()):
-            if entry.id not in self._unwritten.gone:
+        for entry in chain(written, self._tail.unwritten()):
+            if entry.id not in self._tail.gone:
                 return entry.reading.time
         return None
 
@@ -116,50 +116,51 @@ class Spool:
             task.cancel()
         await self.commit()
 
-    def add(self, reading: Reading) -> Entry:
-        """Hold a reading; it is on disk when the next commit is through.
+    def add(self, readings: Iterable[Reading]) -> tuple[list[Entry], ValueError | None]:
+        """Hold readings; they are on disk when the next commit is through.
+
+        Returns:
+            Those that can be kept, and why the first of the others can't, or None.
 
         Raises:
             RuntimeError: the spool was never opened.
-            ValueError: the value or the time is no number that can be kept.
         """
         if not self._is_open:
             raise RuntimeError("Open the outbox before you append readings")
-        # Not a number is not below anything.
-        for number in (reading.value, reading.time):
-            if not abs(number) < VALUE_LIMIT:
-                raise ValueError(
-                    f"{reading.variable} of {reading.device_id}: {number} is not a"
-                    " finite number below 1e14; leave it out"
-                )
-        if not has_date(reading):
-            raise ValueError(
-                f"{reading.variable} of {reading.device_id}: {reading.time} is no time"
-                " between the years 1 and 9999; leave it out"
-            )
-        self._last_id += 1
-        entry = Entry(self._last_id, reading)
-        self._unwritten.add(entry)
-        self._count += 1
-        self._see_to_commit()
-        return entry
+        entries: list[Entry] = []
+        refusal: ValueError | None = None
+        last_id = self._last_id
+        for reading in readings:
+            _, _, value, at = reading
+            # Not a number is not below anything.
+            if -VALUE_LIMIT < value < VALUE_LIMIT and FIRST_TIME <= at < END_OF_TIME:
+                last_id += 1
+                entries.append(Entry(last_id, reading))
+            else:
+                refusal = refusal or _not_kept(reading)
+        self._last_id = last_id
+        self._tail.add(entries)
+        self._count += len(entries)
+        if entries and self._commit_task is None:
+            self._see_to_commit()
+        return entries, refusal
 
     def mark_captured(self, until: float) -> None:
         """Note up to when readings were captured; the next commit writes it down."""
-        self.captured_until = self._unwritten.captured_until = until
+        self.captured_until = self._tail.captured_until = until
 
     def remove(self, ids: Iterable[int]) -> None:
         """Hold readings no more; each is to be removed but once."""
-        gone = self._unwritten.remove(ids)
+        gone = self._tail.remove(ids)
         self._count -= gone
-        if gone:
+        if gone and self._commit_task is None:
             self._see_to_commit()
 
     def set_aside(self, entries: Iterable[Entry], reason: str) -> None:
         """Hold readings no more that the server does not want, but keep them to be seen."""
         now = time.time()
         refused = [(entry, DeadLetter(entry.reading, reason, now)) for entry in entries]
-        self._unwritten.refused += refused
+        self._tail.refused += refused
         self.remove(entry.id for entry, _ in refused)
 
     async def read(
@@ -175,6 +176,8 @@ class Spool:
             limit: how many at the most.
             without: ids of devices whose readings are passed over.
         """
+        if self._is_open and after_id >= self._tail.complete_after:
+            return self._tail.read(after_id, limit, without)
         return await self._undisturbed(self._read(after_id, limit, without))
 
     async def dead_letters(self) -> list[DeadLetter]:
@@ -204,6 +207,7 @@ class Spool:
             await self.file.open()
             self._openings = self.file.openings
             await self._count_anew()
+            self._tail.forget_written(self._last_id)
             self.captured_until = await self._attempt(
                 lambda journal: journal.captured_until()
             )
@@ -235,9 +239,9 @@ class Spool:
                 if not more:
                     break
                 after_id = more[-1].id
-                gone = self._unwritten.gone
+                gone = self._tail.gone
                 entries += [entry for entry in more if entry.id not in gone]
-            unwritten = self._unwritten.waiting(after_id, without)
+            unwritten = self._tail.unwritten(after_id, without)
             entries += islice(unwritten, limit - len(entries))
         return entries
 
@@ -246,7 +250,7 @@ class Spool:
             written = await self._attempt(lambda journal: journal.dead_letters())
             letters = [
                 *(written or ()),
-                *(letter for _, letter in self._unwritten.refused),
+                *(letter for _, letter in self._tail.refused),
             ]
             return letters[-MAX_DEAD_LETTERS:]
 
@@ -266,10 +270,12 @@ class Spool:
                 lambda journal: journal.revive(set(wanted), first_id)
             )
             self._count += len(entries or ())
+            # Memory holds nothing of what has come between what it holds.
+            self._tail.forget_written(first_id + len(wanted) - 1)
             return take_back(entries or [])
 
     def _see_to_commit(self, delay_s: float = 0) -> None:
-        if self._commit_task is None and self._is_open:
+        if self._is_open and self._commit_task is None:
             interval_s = self.limits.commit_interval_s
             delay_s = max(delay_s, interval_s * _COMMIT_BEGINS_AFTER)
             self._commit_task = asyncio.ensure_future(self._commit_after(delay_s))
@@ -286,12 +292,10 @@ class Spool:
                 self._see_to_commit(_RETRY_AFTER_S)
                 return
             await self._keep_limits()
-            await self._attempt(lambda journal: journal.shrink())
-            await self._find_oldest()
 
     async def _write(self) -> bool:
         """Write down what has come and gone, and return whether that was possible."""
-        change = self._unwritten.change()
+        change = self._tail.change()
         if not change.is_nothing:
 
             def write(journal: Journal) -> bool:
@@ -303,20 +307,27 @@ class Spool:
             if not await self._attempt(write):
                 return False
             self.file.solved()
-        self._unwritten.written(change)
+        self._tail.written(change)
         return True
 
     async def _keep_limits(self) -> None:
         """Drop the oldest readings while there are too many or too old ones."""
         limits = self.limits
         max_bytes = min(limits.max_bytes, self.file.max_bytes)
-        while surplus := await self._attempt(
-            lambda journal: journal.surplus(
-                max_bytes, limits.max_age_s, _SURPLUS_AT_ONCE
-            )
-        ):
+
+        def look(journal: Journal) -> tuple[list[int], list[Entry]]:
+            surplus = journal.surplus(max_bytes, limits.max_age_s, _SURPLUS_AT_ONCE)
+            if not surplus:
+                journal.shrink()
+            return surplus, journal.read(0, 1)
+
+        while found := await self._attempt(look):
+            surplus, oldest = found
+            self._oldest_written = oldest[0] if oldest else None
+            if not surplus:
+                return
             # Decided here, where readings are handed out, so that none is both.
-            kept = self._held().keys() | self._unwritten.gone
+            kept = self._held().keys() | self._tail.gone
             dropped = [entry_id for entry_id in surplus if entry_id not in kept]
             del dropped[_DROPPED_AT_ONCE:]
             self._drop(dropped)
@@ -325,14 +336,14 @@ class Spool:
 
     def _keep_memory_bounded(self) -> None:
         """Forget what has come and gone, and drop the oldest if there are too many."""
-        unwritten = self._unwritten
-        del unwritten.refused[:-MAX_DEAD_LETTERS]
-        unwritten.tidy()
-        waiting = [entry.id for entry in unwritten.waiting()]
+        tail = self._tail
+        del tail.refused[:-MAX_DEAD_LETTERS]
+        tail.tidy()
+        waiting = [entry.id for entry in tail.unwritten()]
         excess = max(0, len(waiting) - _MAX_PENDING)
         held = self._held() if excess else {}
         self._drop([entry_id for entry_id in waiting if entry_id not in held][:excess])
-        unwritten.tidy()
+        tail.tidy()
 
     def _drop(self, ids: list[int]) -> None:
         self.dropped += len(ids)
@@ -349,9 +360,11 @@ class Spool:
 
     async def _restore(self) -> None:
         """Write into a new file what a damaged one may have lost, and count anew."""
-        in_memory = {entry.id for entry in self._unwritten.waiting()}
-        held = [entry for entry in self._held().values() if entry.id not in in_memory]
-        gone = frozenset(self._unwritten.gone)
+        in_memory = {entry.id for entry in self._tail.unwritten()}
+        known = {entry.id: entry for entry in self._tail.written_ones()}
+        known.update(self._held())
+        held = [entry for entry_id, entry in known.items() if entry_id not in in_memory]
+        gone = frozenset(self._tail.gone)
         until = self.captured_until
         await self.file.attempt(
             lambda journal: journal.write(held, gone, captured_until=until)
@@ -361,10 +374,21 @@ class Spool:
     async def _count_anew(self) -> None:
         count = await self.file.attempt(lambda journal: journal.count()) or 0
         last_id = await self.file.attempt(lambda journal: journal.last_id()) or 0
-        self._count = count + sum(1 for _ in self._unwritten.waiting())
+        self._count = count + sum(1 for _ in self._tail.unwritten())
         self._last_id = max(self._last_id, last_id)
-        await self._find_oldest()
-
-    async def _find_oldest(self) -> None:
         first = await self.file.attempt(lambda journal: journal.read(0, 1))
         self._oldest_written = first[0] if first else None
+
+
+def _not_kept(reading: Reading) -> ValueError:
+    """Return why a reading can't be kept."""
+    for number in (reading.value, reading.time):
+        if not abs(number) < VALUE_LIMIT:
+            return ValueError(
+                f"{reading.variable} of {reading.device_id}: {number} is not a"
+                " finite number below 1e14; leave it out"
+            )
+    return ValueError(
+        f"{reading.variable} of {reading.device_id}: {reading.time} is no time"
+        " between the years 1 and 9999; leave it out"
+    )

@@ -224,7 +224,7 @@ class SensorVisionClient:
     health = _blocking(Client.health)
     latest_values = _blocking(Client.latest_values)
     post = _blocking(Client.post)
-    post_batch = _blocking(Client.post_batch)
+    post_moments = _blocking(Client.post_moments)
     probe = _blocking(Client.probe)
     register_device = _blocking(Client.register_device)
     rotate_token = _blocking(Client.rotate_token)

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from .capabilities import Capabilities, Probe
     from .limits import Limits
-    from .models import Sample
+    from .moments import Moment
     from .protocol import Answer
-    from .results import SampleResult
     from .sync import SensorVisionClient
 
 T = TypeVar("T")
@@ -170,9 +169,9 @@ class _InThreads:
         """See `SensorVisionClient.post`."""
         return await self._run(partial(self._client.post, device_id, variables))
 
-    async def post_batch(self, samples: Sequence[Sample]) -> list[SampleResult]:
-        """See `SensorVisionClient.post_batch`."""
-        return await self._run(partial(self._client.post_batch, samples))
+    async def post_moments(self, moments: Sequence[Moment]) -> list[Answer]:
+        """See `SensorVisionClient.post_moments`."""
+        return await self._run(partial(self._client.post_moments, moments))
 
     async def _run(self, action: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._workers, action)

@@ -6,6 +6,8 @@ sections 4.1 and 4.4.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from . import protocol
 from .protocol import ValidationError
 
@@ -83,6 +85,8 @@ def matches(topic_filter: str, topic: str) -> bool:
     )
 
 
+# Devices publish again and again.
+@lru_cache(maxsize=16_384)
 def telemetry_topic(prefix: str, device_id: str) -> str:
     """Return the topic of a device's telemetry (contract 4.1).
 

@@ -23,6 +23,8 @@ LOGINS_USED_UP = "The server takes no more logins for the moment"
 LOGIN_REFUSED = "The server refused this user name and password"
 
 LOGIN_SPACING_S = 12
+_BULK_PATH = "/api/v1/data/bulk"
+_JSON_BOTH_WAYS = {"Accept": "application/json", "Content-Type": "application/json"}
 _INCOMPLETE_ITEM = "deviceId and variables are required"
 _NO_SUCH_DEVICE = "Device not found"
 _DEVICE_EXISTS = "already exists"
@@ -147,7 +149,12 @@ def register_request(device_id: str, details: Mapping[str, object]) -> Request:
 
 def bulk_request(items: list[dict[str, object]]) -> Request:
     """Build the request that stores many readings, each by itself."""
-    return request("POST", "/api/v1/data/bulk", items)
+    return request("POST", _BULK_PATH, items)
+
+
+def bulk_request_of(body: bytes) -> Request:
+    """Build the same of a body that was put together elsewhere."""
+    return Request("POST", _BULK_PATH, dict(_JSON_BOTH_WAYS), body)
 
 
 def bulk_item(
@@ -177,10 +184,9 @@ def metrics_request() -> Request:
 
 def request(method: str, path: str, body: object = None) -> Request:
     """Build a request with or without a JSON body."""
-    headers = {"Accept": "application/json"}
     if body is None:
-        return Request(method, path, headers, b"")
-    headers["Content-Type"] = "application/json"
+        return Request(method, path, {"Accept": "application/json"}, b"")
+    headers = dict(_JSON_BOTH_WAYS)
     text = json.dumps(body, separators=(",", ":"), allow_nan=False)
     return Request(method, path, headers, text.encode())
 
@@ -197,8 +203,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     Every answer of the server's application carries it (contract 1.10).
     """
     answer = protocol.read_answer(status, dict(headers), body)
-    named = headers.get("x-correlation-id", "")
-    answer.correlation_id = named if _CORRELATION_ID.fullmatch(named) else None
+    answer.correlation_id = _named(headers)
     return answer
 
 
@@ -207,7 +212,6 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
 
     An empty 401 is for its caller to judge, by `key_verdict` or by a new login.
     """
-    answer = read_answer(status, headers, body)
     try:
         data = json.loads(body)
     # Deep nesting raises the second one.
@@ -216,8 +220,9 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     is_yes = status in (200, 201) and isinstance(data, (dict, list))
     if is_yes or status == 204:
         delivered = Answer(protocol.DELIVERED, status, "", is_json=True)
-        return Reply(_traced(delivered, answer), data)
-    return Reply(answer, data)
+        delivered.correlation_id = _named(headers)
+        return Reply(delivered, data)
+    return Reply(read_answer(status, headers, body), data)
 
 
 def read_login(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
@@ -267,9 +272,14 @@ def read_bulk(reply: Reply, count: int) -> list[Answer] | None:
         or len(outcomes) != count
     ):
         return None
-    status = reply.answer.status
+    # What is said of most of them is the same.
+    stored = Answer(protocol.DELIVERED, reply.answer.status, "")
+    stored.correlation_id = reply.answer.correlation_id
     return [
-        _traced(_bulk_answer(outcome, status), reply.answer) for outcome in outcomes
+        stored
+        if outcome.get("status") == "success"
+        else _traced(_bulk_failure(outcome, stored.status), reply.answer)
+        for outcome in outcomes
     ]
 
 
@@ -352,16 +362,20 @@ def correlation_id_of(answer: Answer) -> str | None:
     return named
 
 
+def _named(headers: Mapping[str, str]) -> str | None:
+    """Return how the server names a request, in its answer's headers."""
+    named = headers.get("x-correlation-id", "")
+    return named if _CORRELATION_ID.fullmatch(named) else None
+
+
 def _traced(answer: Answer, source: Answer) -> Answer:
     """Return an answer that says which request the one is of that it was made from."""
     answer.correlation_id = correlation_id_of(source)
     return answer
 
 
-def _bulk_answer(outcome: Mapping[str, Any], status: int) -> Answer:
-    """Classify what the server says of one reading of many."""
-    if outcome.get("status") == "success":
-        return Answer(protocol.DELIVERED, status, "")
+def _bulk_failure(outcome: Mapping[str, Any], status: int) -> Answer:
+    """Classify what the server says of one reading of many that it has not stored."""
     message = str(outcome.get("message"))[: protocol.MAX_MESSAGE_CHARS]
     if message == _INCOMPLETE_ITEM:
         return Answer(protocol.WRONG_PAYLOAD, status, message)

@@ -1,0 +1,1 @@
+"""What choosing entities costs Home Assistant, beside what else chooses them."""

@@ -1,0 +1,1 @@
+"""What a reading costs plain Python, beside what else sends to SensorVision."""
