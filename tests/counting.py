@@ -96,12 +96,6 @@ def follow_outboxes(monkeypatch: pytest.MonkeyPatch) -> Statements:
     return statements
 
 
-def allocated_blocks() -> int:
-    """Return how many blocks of memory Python holds, without its garbage."""
-    gc.collect()
-    return sys.getallocatedblocks()
-
-
 @contextmanager
 def tracing() -> Iterator[None]:
     """Let it be known until the block ends who has allocated what."""
