@@ -3,11 +3,12 @@
 import argparse
 import sys
 
-from . import filter, ha, memory
+from . import ha
 from .board import bench as board
 from .choose import bench as choose
 from .client import bench as client
 from .outages import kill, outage, stop
+from .steady import filter, memory
 
 # Each describes its command line and runs.
 _BENCHES = {

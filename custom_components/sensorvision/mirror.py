@@ -232,7 +232,8 @@ class Mirror:
             if state and (numbers := self._capture.present(state, time.time())):
                 self._sent_at[entity_id] = time.monotonic()
                 readings += numbers
-        self._send(readings)
+        self._captured += readings
+        self.hand_over()
         self._send_due_soon()
 
     def _send(self, readings: list[Reading]) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.exporters.growth import Growth, Sample, growth_of
-from benchmarks.exporters.growth_chart import draw_growth
 from benchmarks.exporters.modes import Mode
-from benchmarks.memory_report import Report
+from benchmarks.steady.chart import draw_growth
+from benchmarks.steady.growth import Growth, Sample, growth_of
+from benchmarks.steady.memory_report import Report
 
 
 def _samples(rss_kb: Callable[[int], float]) -> list[Sample]:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from benchmarks.exporters.busy import keep_busy
-from benchmarks.exporters.lateness import Lateness, NotNarrowError, judge, together
-from benchmarks.filter_report import Report
+from benchmarks.steady.filter_report import Report
+from benchmarks.steady.lateness import Lateness, NotNarrowError, judge, together
 
 _SENT = {1: 100.0, 2: 101.0, 3: 102.0}
 

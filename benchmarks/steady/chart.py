@@ -6,9 +6,10 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from benchmarks.exporters.modes import Mode
+from benchmarks.exporters.style import OURS, PEERS, STYLE, label
+
 from .growth import Sample
-from .modes import Mode
-from .style import OURS, PEERS, STYLE, label
 
 _KB_PER_MB = 1024
 _ROOM_ABOVE = 1.15

@@ -16,14 +16,14 @@ from typing import Any
 
 from homeassistant.const import __version__
 
+from benchmarks.exporters.answering import Answering
+from benchmarks.exporters.destination import Destination, running_destination
+from benchmarks.exporters.modes import Mode
+from benchmarks.exporters.trial import Home
 from custom_components.sensorvision.client.pace import Pace
 
-from .exporters.answering import Answering
-from .exporters.destination import Destination, running_destination
-from .exporters.lateness import Lateness, judge
-from .exporters.modes import Mode
-from .exporters.trial import Home
 from .filter_report import Report
+from .lateness import Lateness, judge
 
 _CHOSEN = "sensor.thing_0"
 _MODES = (

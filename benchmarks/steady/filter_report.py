@@ -7,7 +7,7 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from .exporters.lateness import Lateness, together
+from .lateness import Lateness, together
 
 _WIDTH = 110
 

@@ -7,8 +7,9 @@ import json
 from rich.console import Console
 from rich.table import Table
 
-from .exporters.growth import Growth, Sample, growth_of
-from .exporters.modes import Mode
+from benchmarks.exporters.modes import Mode
+
+from .growth import Growth, Sample, growth_of
 
 _WIDTH = 110
 

@@ -1,0 +1,1 @@
+"""What stays as it is, whatever goes through: how late readings are, and memory."""
