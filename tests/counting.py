@@ -96,17 +96,18 @@ def follow_outboxes(monkeypatch: pytest.MonkeyPatch) -> Statements:
     return statements
 
 
-def allocated_blocks() -> int:
-    """Return how many blocks of memory Python holds, without its garbage."""
-    gc.collect()
-    return sys.getallocatedblocks()
+@contextmanager
+def tracing() -> Iterator[None]:
+    """Let it be known until the block ends who has allocated what."""
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
 
 
 def blocks_of_integration() -> int:
-    """Return how many blocks of those are held that the integration has allocated.
-
-    Only as far as `tracemalloc` has seen it.
-    """
+    """Return how many blocks the integration holds of those allocated since `tracing`."""
     gc.collect()
     ours = tracemalloc.Filter(True, f"{_INTEGRATION}{os.sep}*")
     return len(tracemalloc.take_snapshot().filter_traces([ours]).traces)

@@ -95,6 +95,15 @@ class Storm:
         for entity_id, state, (_, _, _, at) in changes:
             self._hass.states.async_set(entity_id, state, timestamp=at)
 
+    async def rage_to_the_end(
+        self, entry: SensorVisionConfigEntry, changes: list[Change]
+    ) -> None:
+        """Let it change, and wait until nothing of that is under way any more."""
+        expected = _counted(entry) + len(changes)
+        self.rage(changes)
+        await until(lambda: _counted(entry) == expected)
+        await entry.runtime_data.ways.write_down()
+
     async def settle(self, entry: SensorVisionConfigEntry) -> None:
         """Deliver some changes, after which the next ones cost what all will cost.
 
@@ -102,10 +111,9 @@ class Storm:
         """
         options = {CONF_COMMIT_INTERVAL_S: _COMMIT_INTERVAL_S}
         self._hass.config_entries.async_update_entry(entry, options=options)
+        await until(lambda: _counted(entry) == SENSORS)
         for _ in range(2):
-            self.rage(self.gather())
-            await _delivered(entry)
-            await entry.runtime_data.ways.write_down()
+            await self.rage_to_the_end(entry, self.gather())
 
     async def delivered(self, entry: SensorVisionConfigEntry, relay: Relay) -> Costs:
         """Let it change, and return what it costs for a thousand changes to deliver that.
@@ -117,9 +125,7 @@ class Storm:
         changes, calls = self.gather(), Calls()
         relay.clear()
         with calls.counted():
-            self.rage(changes)
-            await _delivered(entry)
-            await entry.runtime_data.ways.write_down()
+            await self.rage_to_the_end(entry, changes)
         counts = (relay.requests, relay.bytes_up, relay.bytes_down, calls.total)
         return Costs(changes, *(number * 1000 / self.changes for number in counts))
 
@@ -129,9 +135,10 @@ async def registered(entry: SensorVisionConfigEntry) -> None:
     await until(lambda: not entry.runtime_data.registration.due)
 
 
-async def _delivered(entry: SensorVisionConfigEntry) -> None:
-    outboxes = entry.runtime_data.ways.outboxes
-    await until(lambda: not any(map(len, outboxes)))
+def _counted(entry: SensorVisionConfigEntry) -> int:
+    """Return how many readings were delivered, or overtaken before they could be."""
+    figures = [route.figures for route in entry.runtime_data.ways]
+    return sum(each.delivered + each.superseded for each in figures)
 
 
 def count_stored(sandbox: Sandbox) -> int:
