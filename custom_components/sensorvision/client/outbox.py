@@ -352,10 +352,12 @@ class CompleteOutbox(Outbox):
     @property
     def has_more(self) -> bool:
         """Whether there may be something to hand out."""
-        return (
-            self._backlog.after_id < self._backlog.last_id
-            or self._live.after_id < self._spool.last_id
-        )
+        return self.has_backlog or self._live.after_id < self._spool.last_id
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether there may be something of the backlog to hand out."""
+        return self._backlog.after_id < self._backlog.last_id
 
     @property
     def ahead(self) -> int:

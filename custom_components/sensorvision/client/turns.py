@@ -72,7 +72,10 @@ class Turns:
         passed_over: Collection[str],
         has_failed: Callable[[], bool],
     ) -> None:
-        """Hand everything out, until nothing waits or something has failed.
+        """Hand out what waits, until all of it was or something has failed.
+
+        What comes in meanwhile is left to the next time if it would not fill a request:
+        else a swift server would be asked for each few readings.
 
         Args:
             send: is given some readings at a time, and settles or releases them.
@@ -83,13 +86,23 @@ class Turns:
         try:
             while not has_failed():
                 await self.pass_over(passed_over)
-                batch = await self._next(limit())
+                most = limit()
+                batch = await self._next(most)
                 if batch is None:
                     self._end()
                     return
                 await send(batch.entries)
+                if self._is_done(batch, most) and not has_failed():
+                    self._end()
+                    return
         finally:
             await self._put_back()
+
+    def _is_done(self, batch: Batch, most: int) -> bool:
+        """Tell whether a batch was the last one of what is new, and nothing else is left."""
+        was_new = not self._is_new_next
+        is_backlog_empty = self._ahead is None and not self._outbox.has_backlog
+        return was_new and len(batch.entries) < most and is_backlog_empty
 
     async def _next(self, limit: int) -> Batch | None:
         """Hand out some of what is new or of what was left, by turns."""
