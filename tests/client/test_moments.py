@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 import pytest
 
 from custom_components.sensorvision.client.exceptions import ValidationError
@@ -41,7 +41,8 @@ def _said(*readings: Reading) -> object:
     return json.loads(body_of([_entries(list(readings))]))
 
 
-@given(TIMES)
+@given(st.one_of(TIMES, st.floats(1e9, 4e9)))
+@settings(max_examples=500)
 def test_an_instant_is_what_datetime_makes_of_it(seconds: float) -> None:
     moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     assert instant_of(seconds) == format_instant(moment)
