@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from itertools import chain
 import time
 from typing import TYPE_CHECKING, Awaitable, Callable, Iterable
 
@@ -191,14 +192,10 @@ class BulkDelivery(HttpDelivery):
 
     async def _settle(self, answered: list[tuple[Moment, Answer]]) -> None:
         """Act on what the server has said of each moment."""
-        stored = Batch(
-            tuple(
-                entry
-                for moment, answer in answered
-                if answer.kind == protocol.DELIVERED
-                for entry in moment
-            )
-        )
+        delivered = [
+            moment for moment, answer in answered if answer.kind == protocol.DELIVERED
+        ]
+        stored = Batch(tuple(chain.from_iterable(delivered)))
         if stored.entries:
             if self._suspects:
                 for entry in stored.entries:
@@ -207,7 +204,8 @@ class BulkDelivery(HttpDelivery):
             await self._outbox.confirm(stored)
             self._delivered(stored)
         failed = []
-        for moment, answer in answered:
+        not_stored = answered if len(delivered) < len(answered) else ()
+        for moment, answer in not_stored:
             if answer.kind == protocol.WRONG_DEVICE:
                 self._device_refused(moment[0].reading.device_id, answer.message)
             elif answer.kind != protocol.DELIVERED:

@@ -156,7 +156,7 @@ class Delivery(ABC):
         self.status.delivered += len(batch.entries)
         self.status.last_delivered = time.time()
         status = self.status
-        variables = {reading[:2] for reading in batch.readings}
+        variables = {entry.reading[:2] for entry in batch.entries}
         status.accepted_variables |= variables
         if status.refused_variables:
             for key in variables:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 import json
-from typing import TYPE_CHECKING, Container, Iterable, Sequence
+from typing import TYPE_CHECKING, Collection, Sequence
 
 from . import protocol
 from .models import instant_of
@@ -19,13 +19,16 @@ Moment = Sequence["Entry"]
 _MAX_REMEMBERED = 16_384
 
 
-def moments_of(entries: Iterable[Entry], alone: Container[int]) -> list[Moment]:
+def moments_of(entries: Collection[Entry], alone: Collection[int]) -> list[Moment]:
     """Return readings by moments, in the readings' order.
 
     Args:
         entries: the readings.
         alone: the ids of those that are to be judged by themselves.
     """
+    # Most often each is a moment of its own: all differ in device or time.
+    if not alone and len({reading[::3] for _, reading in entries}) == len(entries):
+        return [(entry,) for entry in entries]
     moments: list[list[Entry]] = []
     places: dict[tuple[str, float], int] = {}
     last_places: dict[tuple[str, str], int] = {}
@@ -63,15 +66,12 @@ def item_of(moment: Moment) -> str:
         ValidationError: see `body_of`.
     """
     device_id, variable, value, at = moment[0].reading
-    members = _member(variable, value)
-    if len(moment) > 1:
-        members = ",".join(
-            [_member(e.reading.variable, e.reading.value) for e in moment]
-        )
-    return (
-        f'{{"deviceId":"{_checked(device_id)}","variables":{{{members}}},'
-        f'"timestamp":"{instant_of(at)}"}}'
+    members = (
+        _member(variable, value)
+        if len(moment) == 1
+        else ",".join([_member(e.reading.variable, e.reading.value) for e in moment])
     )
+    return f'{_opening(device_id)}{members}}},"timestamp":"{instant_of(at)}"}}'
 
 
 def _member(variable: str, value: float) -> str:
@@ -79,21 +79,22 @@ def _member(variable: str, value: float) -> str:
     if not -limit < value < limit:
         protocol.check_variables({variable: value})
     # As `json` does it, which knows no subclasses.
-    number = float.__repr__(value) if isinstance(value, float) else int.__repr__(value)
-    return f"{name}:{number}"
+    if isinstance(value, float):
+        return name + float.__repr__(value)
+    return name + int.__repr__(value)
 
 
 @lru_cache(_MAX_REMEMBERED)
-def _checked(device_id: str) -> str:
-    """Return a device id of which no character has another spelling in JSON."""
-    return protocol.check_device_id(device_id)
+def _opening(device_id: str) -> str:
+    """Return how all moments of a device begin; its id has no other spelling in JSON."""
+    return f'{{"deviceId":"{protocol.check_device_id(device_id)}","variables":{{'
 
 
 @lru_cache(_MAX_REMEMBERED)
 def _name_and_limit(variable: str) -> tuple[str, float]:
-    """Return a variable's name in JSON, and below what its numbers are not looked at."""
+    """Return how a member begins, and below what its numbers are not looked at."""
     protocol.check_variables({variable: 0})
     reserved = protocol.RESERVED_VARIABLE_LIMITS.get(variable)
     # Near its limit, a reserved one is left to the check that knows how it is rounded.
     limit = reserved - 1 if reserved else protocol.VALUE_LIMIT
-    return json.dumps(variable), limit
+    return f"{json.dumps(variable)}:", limit

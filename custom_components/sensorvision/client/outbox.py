@@ -325,7 +325,7 @@ class CompleteOutbox(Outbox):
         self, path: str | None = None, limits: Limits | None = None, version: str = ""
     ) -> None:
         super().__init__(path, limits, version)
-        self._taken: dict[int, Entry] = {}
+        self._taken: dict[int, Reading] = {}
         self._backlog = self._live = _Lane(0, 0)
 
     async def _take_up(self) -> None:
@@ -403,7 +403,9 @@ class CompleteOutbox(Outbox):
             if (lane_now(), lane.after_id, self.dropped) != (lane, after_id, dropped):
                 # Meanwhile some were taken, put back or dropped.
                 continue
-            ahead = [entry for entry in entries if entry.id <= lane.last_id]
+            ahead = entries
+            if entries and entries[-1].id > lane.last_id:
+                ahead = [entry for entry in entries if entry.id <= lane.last_id]
             if not ahead:
                 # What is passed over is not looked for again.
                 lane.after_id = min(lane.last_id, newest)
@@ -411,9 +413,10 @@ class CompleteOutbox(Outbox):
             lane.after_id = ahead[-1].id
             # After a rewind, some may still be out.
             taken = self._taken
-            fresh = [entry for entry in ahead if entry.id not in taken]
+            fresh = [e for e in ahead if e.id not in taken] if taken else ahead
             if fresh:
-                taken.update((entry.id, entry) for entry in fresh)
+                # An entry is its id and its reading.
+                taken.update(fresh)
                 return Batch(tuple(fresh))
 
     async def times_waiting(self, device_id: str, variable: str) -> set[float]:
@@ -443,14 +446,13 @@ class CompleteOutbox(Outbox):
                 del self._taken[entry_id]
 
     def _settle(self, batch: Batch) -> list[Entry]:
-        return [
-            entry
-            for entry in batch.entries
-            if self._taken.pop(entry.id, None) is not None
-        ]
+        take_in = self._taken.pop
+        return [entry for entry in batch.entries if take_in(entry.id, None)]
 
     def _held(self) -> dict[int, Entry]:
-        return self._taken
+        return {
+            entry_id: Entry(entry_id, told) for entry_id, told in self._taken.items()
+        }
 
 
 @dataclass(eq=False)

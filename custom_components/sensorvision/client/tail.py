@@ -11,7 +11,7 @@ from .readings import Entry
 from .rows import DeadLetter
 
 # What is sent soon after it was written need not be read again.
-MAX_WRITTEN = 10_000
+MAX_WRITTEN = 20_000
 
 
 class Change(NamedTuple):

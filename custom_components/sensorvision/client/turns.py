@@ -115,7 +115,7 @@ class Turns:
 
     async def _live(self, limit: int) -> Batch | None:
         live = await self._outbox.take_live(limit, self._passed_over)
-        if live is not None:
+        if live is not None and self._replayed:
             for device_id, _, _, at in live.readings:
                 if device_id in self._replayed:
                     self._replayed[device_id] = at
