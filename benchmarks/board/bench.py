@@ -131,11 +131,9 @@ class _Bench:
                 raise
             self.failures[f"{subject.name}, TLS"] = _last_line(err)
             return weight
-        plain = subject.client(self._sinks.plain)
         return replace(
             weight,
             tls_heap=tls_heap,
-            tls_outside=client.outside_bytes() - plain.outside_bytes(),
             is_checking=not subject.client(self._sinks.stranger).sends(),
         )
 

@@ -26,7 +26,6 @@ from .programs import (
     KEPT,
     LOADED,
     ONCE,
-    OUTSIDE,
     REPEATED,
 )
 
@@ -135,13 +134,6 @@ class Client:
     def fresh_us(self, count: int) -> int:
         """Return the median duration of sends with a connection each, in microseconds."""
         return int(self._run(self._program(FRESH, count=count)))
-
-    def outside_bytes(self) -> int:
-        """Return what one send has C allocate at most, which TLS does.
-
-        On boards that comes from the same memory.
-        """
-        return int(self._run(self._program(OUTSIDE, is_connected=False)))
 
     def heaps_in_use(self, heap_bytes: int, checks: int, count: int) -> list[int]:
         """Return the bytes in use after each so many sends, in a heap of a certain size."""

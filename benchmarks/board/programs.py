@@ -68,25 +68,6 @@ print("sent")
 """
 """Sends some readings."""
 
-# What C allocates lies in a part of the memory that is named so; the heap of MicroPython
-# is too large for it. It has pages of 4 KB, and few are ever given back.
-OUTSIDE = """
-def outside():
-    is_it = False
-    with open("/proc/self/smaps") as parts:
-        for line in parts:
-            if line.endswith("[heap]\\n"):
-                is_it = True
-            elif is_it and line.startswith("Rss:"):
-                return int(line.split()[1]) * 1024
-    return 0
-before = outside()
-{connect}
-{send}
-print(outside() - before)
-"""
-"""Prints the bytes that one send takes outside of the heap."""
-
 GROWTH = """
 heaps = []
 for _ in range({checks}):

@@ -25,7 +25,6 @@ _COLUMNS = {
 }
 _TLS_COLUMNS = {
     "tls_heap": "heap, one send",
-    "tls_outside": "outside of it",
     "tls_kept_us": "kept, us",
     "tls_fresh_us": "new, us",
     "is_checking": "checks the server",
@@ -57,8 +56,6 @@ class Weight:
         allocated: bytes of heap that one more send takes until they are collected.
         writes: calls of the system that write, for each reading.
         tls_heap: as `smallest_heap`, over TLS.
-        tls_outside: bytes that TLS takes of other memory, in pages of 4 KB; a board's
-            come out of its heap, or of what is left beside it.
         is_checking: whether it refuses a server that another authority vouches for.
     """
 
@@ -68,7 +65,6 @@ class Weight:
     allocated: int | None = None
     writes: float | None = None
     tls_heap: int | None = None
-    tls_outside: int | None = None
     is_checking: bool | None = None
 
 

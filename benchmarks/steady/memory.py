@@ -28,7 +28,7 @@ _SAMPLES = 20
 _FEWEST_SAMPLES = 5
 
 # The outbox notes what was delivered within its commit interval; it is a second.
-_NOTED_S = 1
+_NOTED_S = 2
 _UNTIL_LOST_S = 30
 _UNTIL_LOST_BY_PEERS_S = 3
 _UNTIL_STUCK_S = 300
