@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import islice
+import math
 import time
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
@@ -19,6 +20,9 @@ from .selection import Formation
 
 # So many can be named and sent in a few milliseconds.
 _ENTITIES_AT_ONCE = 100
+
+# Readings of so long are handed over together: the same again and again is cheaper.
+_TOGETHER_S = 0.1
 
 _LOOK_FOR_STEADY_EVERY = timedelta(minutes=1)
 
@@ -64,6 +68,7 @@ class Mirror:
         self._cancel_due: CALLBACK_TYPE | None = None
         self._captured: list[Reading] = []
         self._hand_over_soon: asyncio.Handle | None = None
+        self._handed_over_at = -math.inf
         # When each was last sent, and who has changed too soon after that.
         self._sent_at: dict[str, float] = {}
         self._held: dict[str, asyncio.TimerHandle] = {}
@@ -237,10 +242,20 @@ class Mirror:
         self._send_due_soon()
 
     def _send(self, readings: list[Reading]) -> None:
-        """Hand readings over soon, together with what else has changed by then."""
+        """Hand readings over soon, together with what else has changed by then.
+
+        The first after a while go at the next turn of the loop; a busy house's are
+        handed over but ten times a second.
+        """
         self._captured += readings
         if self._captured and not self._hand_over_soon:
-            self._hand_over_soon = self._hass.loop.call_soon(self.hand_over)
+            loop = self._hass.loop
+            due = self._handed_over_at + _TOGETHER_S
+            self._hand_over_soon = (
+                loop.call_soon(self.hand_over)
+                if due <= loop.time()
+                else loop.call_at(due, self.hand_over)
+            )
 
     @callback
     def hand_over(self) -> None:
@@ -249,5 +264,6 @@ class Mirror:
             self._hand_over_soon.cancel()
             self._hand_over_soon = None
         if self._captured:
+            self._handed_over_at = self._hass.loop.time()
             captured, self._captured = self._captured, []
             self._accept(captured, self.choice.broker_id)

@@ -272,6 +272,7 @@ class Runtime:
             ServiceValidationError: mirroring is switched off.
         """
         self._insist_on_mirroring()
+        self._resolver.hand_over()
         self.ways.flush()
 
     async def retry_refused(

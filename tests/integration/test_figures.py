@@ -223,9 +223,9 @@ async def test_age_is_that_of_the_oldest_reading_and_never_negative(
     sandbox.faults.set("http_503")
     an_hour_ago = dt_util.utcnow().timestamp() - 3600
     hass.states.async_set("sensor.tank", "71", timestamp=an_hour_ago)
-    await hass.async_block_till_done()
+    await until(lambda: len(entry.runtime_data.outbox) == 1)
     assert 3600 <= entry.runtime_data.figures.oldest_waiting_s < 3700
     hass.states.async_set("sensor.tank", "72", timestamp=an_hour_ago + 7200)
-    await hass.async_block_till_done()
+    await until(lambda: entry.runtime_data.outbox.superseded == 1)
     assert entry.runtime_data.figures.oldest_waiting_s == 0
     sandbox.faults.clear()

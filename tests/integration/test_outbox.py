@@ -150,8 +150,7 @@ async def test_what_waits_is_on_disk_when_home_assistant_begins_to_stop(
     assert batch
     assert [reading.value for reading in batch.readings] == [early[1]]
     _show(hass, 2)
-    await hass.async_block_till_done()
-    assert len(entry.runtime_data.outbox) == 2
+    await until(lambda: len(entry.runtime_data.outbox) == 2)
 
 
 @pytest.mark.parametrize("credential", [ALICE, {}], ids=["account", "token"])
@@ -167,7 +166,7 @@ async def test_restored_backup_sends_nothing_with_a_false_time(
     entry = await set_up(_TANK, **credential)
     await _away(sandbox, entry)
     waited = [_show(hass, value) for value in (1, 2, 3)]
-    await hass.async_block_till_done()
+    await until(lambda: entry.runtime_data.outbox)
     await entry.runtime_data.outbox.commit()
     path = outbox_path(hass, entry.entry_id)
     backup = await hass.async_add_executor_job(_copy, path, path.parent / "backup")
