@@ -6,8 +6,9 @@ from benchmarks.steady import memory
 
 from .running import lines_of
 
-# Caches take and give back some hundreds; one of each event would be eight thousand.
-_TOLERATED_BLOCKS = 1000
+# Caches take and give back some hundreds, and coverage keeps some thousands where it is
+# measured; one of each event would be eight thousand.
+_TOLERATED_BLOCKS = 4000
 
 
 def test_ten_thousand_delivered_readings_hold_no_more_blocks_than_two_thousand() -> (
