@@ -16,7 +16,7 @@ from typing import Any
 from .exporters.chart import draw
 from .exporters.costs import Costs
 from .exporters.judgement import judge
-from .exporters.modes import Mode
+from .exporters.modes import Mode, mode_named
 from .exporters.report import Report
 from .exporters.trial import Trial, running
 
@@ -68,14 +68,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _modes(text: str) -> list[Mode]:
     """Return the modes that are named, and the floor before all that need it."""
-    named = {Mode(name.strip()) for name in text.split(",")}
+    named = {mode_named(name) for name in text.split(",")}
     return [mode for mode in Mode if mode in named | {Mode.FLOOR}]
 
 
 def _shapes(text: str) -> list[str]:
     shapes = [name.strip() for name in text.split(",")]
     if unknown := set(shapes) - {BURST, PACED}:
-        raise argparse.ArgumentTypeError(f"there is no {unknown.pop()}")
+        raise argparse.ArgumentTypeError(
+            f"there is no {unknown.pop()!r}; take {BURST}, {PACED} or both"
+        )
     return shapes
 
 

@@ -1,5 +1,6 @@
 """What exports the states of a Home Assistant, by name."""
 
+import argparse
 from enum import StrEnum
 
 
@@ -34,3 +35,18 @@ class Mode(StrEnum):
     def sends_newest_alone(self) -> bool:
         """Return whether a newer number takes the place of one that waits."""
         return self is Mode.TOKEN
+
+
+def mode_named(name: str) -> Mode:
+    """Return the mode that a command line names.
+
+    Raises:
+        argparse.ArgumentTypeError: there is none of this name.
+    """
+    try:
+        return Mode(name.strip())
+    except ValueError:
+        known = ", ".join(Mode)
+        raise argparse.ArgumentTypeError(
+            f"there is no {name.strip()!r}; take some of {known}"
+        ) from None

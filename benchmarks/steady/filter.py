@@ -18,7 +18,7 @@ from homeassistant.const import __version__
 
 from benchmarks.exporters.answering import Answering
 from benchmarks.exporters.destination import Destination, running_destination
-from benchmarks.exporters.modes import Mode
+from benchmarks.exporters.modes import Mode, mode_named
 from benchmarks.exporters.trial import Home
 from custom_components.sensorvision.client.pace import Pace
 
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     parser.add_argument(
         "--modes",
-        type=Mode,
+        type=mode_named,
         nargs="+",
         choices=_MODES,
         default=_MODES,

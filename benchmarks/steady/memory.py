@@ -15,7 +15,7 @@ from homeassistant.helpers.storage import STORAGE_DIR
 
 from benchmarks.exporters.answering import Answering
 from benchmarks.exporters.destination import Destination, running_destination
-from benchmarks.exporters.modes import Mode
+from benchmarks.exporters.modes import Mode, mode_named
 from benchmarks.exporters.trial import Home, show_all
 
 from .chart import draw_growth
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--modes",
-        type=Mode,
+        type=mode_named,
         nargs="+",
         choices=(*_MODES, *_MORE_MODES),
         default=_MODES,

@@ -1,5 +1,6 @@
 """The bench beside Home Assistant's exporters still runs, and judges right."""
 
+import argparse
 from dataclasses import replace
 import json
 from pathlib import Path
@@ -14,7 +15,7 @@ from benchmarks.exporters.bars import bars_of
 from benchmarks.exporters.chart import draw
 from benchmarks.exporters.costs import Costs
 from benchmarks.exporters.judgement import Outcome, judge
-from benchmarks.exporters.modes import Mode
+from benchmarks.exporters.modes import Mode, mode_named
 from benchmarks.exporters.report import Report
 from benchmarks.exporters.sink import Sink
 from benchmarks.exporters.watch import quantiles_ms
@@ -273,3 +274,10 @@ def test_peers_are_those_that_home_assistant_asks_for(domain: str) -> None:
         re.MULTILINE,
     )
     assert set(json.loads(manifest.read_text())["requirements"]) <= set(pinned)
+
+
+def test_a_mode_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as raised:
+        mode_named("influx")
+    assert "'influx'" in str(raised.value)
+    assert "influxdb v1, influxdb v2" in str(raised.value)
