@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+import random
 import signal
 import socket
 
@@ -12,11 +14,13 @@ _DEADLINE_S = 10
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that is free, and is given to no connection that goes out."""
+    while True:
+        # Linux takes those from 32768 on for connections.
+        port = random.randrange(20_000, 32_768)  # noqa: S311
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def answers(port: int) -> bool:

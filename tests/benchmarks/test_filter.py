@@ -14,6 +14,6 @@ def test_readings_of_a_chosen_sensor_arrive_while_a_batch_of_influxdb_waits() ->
     assert last["is_good"] is True
     found = last["medians"]["account"]
     assert (found["sent"], found["lost"]) == (2, 0)
-    assert found["max_s"] > found["p50_s"] > 0
+    assert found["max_s"] >= found["p50_s"] > 0
     peers = [row for row in rows if row["mode"] == "influxdb v1" and not row["is_void"]]
     assert all(row["once_quiet"] == row["sent"] == 2 for row in peers)

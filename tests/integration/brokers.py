@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 import math
 from pathlib import Path
-import socket
 import subprocess
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +30,7 @@ from custom_components.sensorvision.const import (
     SUBENTRY_TYPE_MIRROR,
 )
 from sandbox import Sandbox
+from tests.brokers import free_port
 
 HOST = "127.0.0.1"
 BROKER_ID = "01JD00000000000000000BR0KR"
@@ -43,14 +43,6 @@ BROKER_LOGIN = {CONF_USERNAME: "house", CONF_PASSWORD: BROKER_PASSWORD}
 TANK_TOKEN = "33333333-3333-4333-8333-333333333333"
 
 _DEADLINE_S = 10
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Mosquitto:

@@ -19,8 +19,9 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.sensorvision.attributes import ATTRIBUTES, SENSIBLE_ATTRIBUTES
 from custom_components.sensorvision.choice import is_glob
 from sandbox import Sandbox
+from tests.brokers import free_port
 
-from .brokers import broker, free_port
+from .brokers import broker
 from .conftest import SetUp
 from .house import House, mirror, numbers, until
 from .test_translations import TEXTS
