@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 import datetime as dt
 import json
+import math
 from pathlib import Path
 import shutil
 import time
@@ -311,12 +312,21 @@ async def test_foreign_device_pauses_while_the_others_go_on(sandbox: Sandbox) ->
     assert stored(sandbox, "dev-a", "a") == points(4)
 
 
-async def test_requests_grow_as_long_as_the_server_is_swift(sandbox: Sandbox) -> None:
+async def test_requests_grow_as_long_as_the_server_is_swift(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to a thousand, or too many would be sent again if an answer is lost."""
+    monkeypatch.setattr(bulk, "_SWIFT_S", math.inf)
+    monkeypatch.setattr(bulk, "_SLOW_S", math.inf)
     async with living(sandbox) as house:
-        house.report("dev-a", "a", *points(2000))
+        house.report("dev-a", "a", *points(4000))
         await house.settled()
-    sizes = bulks(sandbox)
-    assert max(sizes) > 3 * sizes[0]
+    counts = [
+        len(json.loads(request.body))
+        for request in sandbox.requests
+        if request.path == BULK
+    ]
+    assert max(counts) == 1000 > 3 * counts[0]
 
 
 async def test_device_that_was_passed_over_is_tried_again(sandbox: Sandbox) -> None:

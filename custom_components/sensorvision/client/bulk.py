@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # The server takes readings of a request one by one, and its proxy gives it a minute.
 _FIRST_CHUNK = 50
 _MIN_CHUNK = 5
-_MAX_CHUNK = 200
+_MAX_CHUNK = 1000
 _SWIFT_S = 0.5
 _SLOW_S = 2
 
