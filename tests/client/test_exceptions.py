@@ -211,7 +211,5 @@ def test_each_of_many_samples_has_the_correlation_id_of_their_request() -> None:
     """The server answers each of them, in one answer."""
     body = b'[{"status":"error","message":"Internal server error"}]'
     headers = {"x-correlation-id": CORRELATION_ID}
-    reply = user_protocol.read_reply(200, headers, body)
-    answers = user_protocol.read_bulk(reply, 1)
-    assert answers is not None
-    assert user_protocol.correlation_id_of(answers[0]) == CORRELATION_ID
+    [answer] = user_protocol.read_bulk(200, headers, body, 1).data
+    assert user_protocol.correlation_id_of(answer) == CORRELATION_ID

@@ -5,6 +5,7 @@ import base64
 import json
 from pathlib import Path
 
+from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.sensorvision.client import protocol, user_protocol
@@ -40,6 +41,53 @@ def test_it_is_pure(name: str) -> None:
         "uuid",
     }
     assert modules <= allowed | {"protocol", "urllib.parse", "user_protocol"}
+
+
+_ODD_TEXTS = st.sampled_from(
+    ["", "success", '"status":"success"', '","status":"success","deviceId":"', "\\"]
+)
+_OUTCOMES = st.fixed_dictionaries(
+    {
+        "deviceId": st.none() | _ODD_TEXTS,
+        "status": st.sampled_from(["success", "error"]),
+    },
+    optional={"message": st.none() | _ODD_TEXTS},
+)
+
+
+@given(
+    outcomes=st.lists(_OUTCOMES | st.just(["success"]), max_size=4),
+    separators=st.sampled_from([(",", ":"), (", ", ": ")]),
+    count=st.integers(1, 4),
+)
+def test_of_many_readings_each_is_stored_that_the_server_says_it_of(
+    outcomes: list[dict[str, str] | list[str]], separators: tuple[str, str], count: int
+) -> None:
+    """However it writes it down, and whatever texts it repeats."""
+    body = json.dumps(outcomes, separators=separators).encode()
+    reply = user_protocol.read_bulk(200, {}, body, count)
+    assert reply.answer.kind == protocol.DELIVERED
+    told = [outcome for outcome in outcomes if isinstance(outcome, dict)]
+    if len(told) == len(outcomes) == count:
+        stored = [answer.kind == protocol.DELIVERED for answer in reply.data]
+        assert stored == [outcome["status"] == "success" for outcome in told]
+    else:
+        assert reply.data is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b'<html>[{"deviceId":"a","status":"success"}]</html>'),
+        (200, b'[{"deviceId":"a","status":"success"}'),
+        (200, b'{"deviceId":"a","status":"success"}'),
+        (502, b'[{"deviceId":"a","status":"success"}]'),
+    ],
+)
+def test_what_is_no_whole_list_says_of_no_reading_that_it_is_stored(
+    status: int, body: bytes
+) -> None:
+    assert user_protocol.read_bulk(status, {}, body, 1).data is None
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,11 @@ class BulkDelivery(HttpDelivery):
             took_s = time.monotonic() - started
             self.status.round_trip_s = took_s
             self._adapt(len(entries), took_s)
-            await self._settle(list(zip(moments, answers)))
+            if all(answer.kind == protocol.DELIVERED for answer in answers):
+                self._failed_alike = 0
+                await self._stored(Batch(entries))
+            else:
+                await self._settle(list(zip(moments, answers)))
 
     def _adapt(self, count: int, took_s: float) -> None:
         """Let requests grow as long as the server is swift."""
@@ -197,15 +201,9 @@ class BulkDelivery(HttpDelivery):
         ]
         stored = Batch(tuple(chain.from_iterable(delivered)))
         if stored.entries:
-            if self._suspects:
-                for entry in stored.entries:
-                    self._suspects.pop(entry.id, None)
-            self.status.possible_duplicates += self._outbox.doubtful(stored)
-            await self._outbox.confirm(stored)
-            self._delivered(stored)
+            await self._stored(stored)
         failed = []
-        not_stored = answered if len(delivered) < len(answered) else ()
-        for moment, answer in not_stored:
+        for moment, answer in answered:
             if answer.kind == protocol.WRONG_DEVICE:
                 self._device_refused(moment[0].reading.device_id, answer.message)
             elif answer.kind != protocol.DELIVERED:
@@ -220,6 +218,15 @@ class BulkDelivery(HttpDelivery):
             self._blame = reason
             if stored.entries or is_tried or entry.id in self._suspects:
                 await self._suspect(entry, reason)
+
+    async def _stored(self, stored: Batch) -> None:
+        """Let go of what the server has stored."""
+        if self._suspects:
+            for entry in stored.entries:
+                self._suspects.pop(entry.id, None)
+        self.status.possible_duplicates += self._outbox.doubtful(stored)
+        await self._outbox.confirm(stored)
+        self._delivered(stored)
 
     async def _suspect(self, entry: Entry, reason: str) -> None:
         """Try a reading on which the server failed some more times by itself.

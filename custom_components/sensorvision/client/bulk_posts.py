@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 import datetime as dt
+from functools import partial
 from typing import TYPE_CHECKING, Callable, Iterable, Mapping, Sequence
 
 from . import user_protocol
@@ -123,9 +124,9 @@ class BulkPosts(ReadingBack):
             AnswerError: the server said no to all of it.
             NetworkError: no answer came.
         """
-        reply = await self._ask(request)
-        answers = user_protocol.read_bulk(reply, count)
-        if answers is not None:
+        reply = await self._ask(request, partial(user_protocol.read_bulk, count=count))
+        if reply.data is not None:
+            answers: list[Answer] = reply.data
             return answers
         raise_for(reply.answer)
         raise NotSensorVisionError(user_protocol.no_answer(reply.answer.status))

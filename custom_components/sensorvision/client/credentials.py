@@ -12,7 +12,7 @@ from .exceptions import AnswerError, NetworkError, raise_for
 from .link import Link
 from .protocol import Answer, Request
 from .runtime import Runtime
-from .user_protocol import Reply, Tokens
+from .user_protocol import Reader, Reply, Tokens, read_reply
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -50,16 +50,15 @@ class UserKey:
         self._clock = clock
         self._refused_since: float | None = None
 
-    async def exchange(self, request: Request) -> Reply:
-        """Send a request and judge its answer.
+    async def exchange(self, request: Request, read: Reader = read_reply) -> Reply:
+        """Send a request and judge its answer, which may be read in a way of its own.
 
         Raises:
             NetworkError: no answer came.
         """
-        reply = await ask(
-            self._link,
-            user_protocol.with_headers(request, {"X-API-Key": self._key}),
-        )
+        headers = {"X-API-Key": self._key}
+        signed = user_protocol.with_headers(request, headers)
+        reply = await _ask(self._link, signed, read)
         if user_protocol.is_empty_401(reply.answer):
             return Reply(self._verdict(reply.answer))
         # The pages of a proxy say nothing about the key.
@@ -103,7 +102,7 @@ class Account:
         self._refused_at = 0.0
         self._signing_in = runtime.semaphore(1)
 
-    async def exchange(self, request: Request) -> Reply:
+    async def exchange(self, request: Request, read: Reader = read_reply) -> Reply:
         """Send a request and judge its answer; one that is not let in logs in anew.
 
         Raises:
@@ -111,15 +110,16 @@ class Account:
             NetworkError: no answer came.
         """
         tokens = await self._fresh()
-        reply = await self._ask(request, tokens)
+        reply = await self._ask(request, tokens, read)
         if not user_protocol.is_empty_401(reply.answer):
             return reply
         _LOGGER.debug("The server no longer knows the login")
-        return await self._ask(request, await self._fresh(refused=tokens))
+        return await self._ask(request, await self._fresh(refused=tokens), read)
 
-    async def _ask(self, request: Request, tokens: Tokens) -> Reply:
+    async def _ask(self, request: Request, tokens: Tokens, read: Reader) -> Reply:
         headers = {"Authorization": f"Bearer {tokens.access}"}
-        return await ask(self._link, user_protocol.with_headers(request, headers))
+        signed = user_protocol.with_headers(request, headers)
+        return await _ask(self._link, signed, read)
 
     async def _fresh(self, refused: Tokens | None = None) -> Tokens:
         """Return tokens that are valid for a while and not those that were refused."""
@@ -176,11 +176,6 @@ class Account:
         )
 
 
-async def ask(link: Link, request: Request) -> Reply:
-    """Send a request as it is and read the answer as one to a user.
-
-    Raises:
-        NetworkError: no answer came.
-    """
+async def _ask(link: Link, request: Request, read: Reader) -> Reply:
     raw = await link.exchange(request, max_bytes=MAX_REPLY_BYTES)
-    return user_protocol.read_reply(raw.status, raw.headers, raw.body)
+    return read(raw.status, raw.headers, raw.body)

@@ -233,8 +233,12 @@ class Exploration(Batches):
             self._user, self._kind = user, USER_KEY
         return reply
 
-    async def _ask(self, request: protocol.Request) -> user_protocol.Reply:
-        """Send a request in the user's name.
+    async def _ask(
+        self,
+        request: protocol.Request,
+        read: user_protocol.Reader = user_protocol.read_reply,
+    ) -> user_protocol.Reply:
+        """Send a request in the user's name, and read what comes back.
 
         Raises:
             CapabilityError: the credential is a device's, or no user's that is known.
@@ -247,7 +251,7 @@ class Exploration(Batches):
                 " nothing but the posting of numbers that are true now",
                 "Use a user key, or user name and password",
             )
-        return await self._user.exchange(request)
+        return await self._user.exchange(request, read)
 
     async def _is_user(self) -> bool:
         """Tell whether the credential is a user's, and ask the server if need be.

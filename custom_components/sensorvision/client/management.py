@@ -11,7 +11,7 @@ from .known_devices import KnownDevices
 from .models import Device, DeviceStatus, device_of
 from .protocol import Request
 from .replies import read, read_all
-from .user_protocol import Reply
+from .user_protocol import Reader, Reply, read_reply
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -44,8 +44,8 @@ class Management(ABC):
         self._known_devices = KnownDevices(clock, cache_lifetime_s)
 
     @abstractmethod
-    async def _ask(self, request: Request) -> Reply:
-        """Send a request as the user, and read its answer."""
+    async def _ask(self, request: Request, read: Reader = read_reply) -> Reply:
+        """Send a request as the user, and read what comes back."""
 
     async def devices(self) -> list[Device]:
         """Return the devices of the user's organisation."""
