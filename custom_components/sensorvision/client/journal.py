@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from itertools import chain, islice
 import sqlite3
 import time
 from typing import Any, Collection, Iterable, Iterator
@@ -38,6 +39,11 @@ _SCHEMA = [
 
 # How much of that each version before had.
 _STATEMENTS_BY_VERSION = {1: 6}
+
+# Older libraries of SQLite take no more than 999 values in a statement.
+_ROWS_AT_ONCE = 100
+_INSERT_ONE = "INSERT OR REPLACE INTO reading VALUES (?, ?, ?, ?, ?)"
+_INSERT_MANY = _INSERT_ONE + ", (?, ?, ?, ?, ?)" * (_ROWS_AT_ONCE - 1)
 
 _MAX_LOG_BYTES = 4 * 1024 * 1024
 MAX_DEAD_LETTERS = 1000
@@ -167,32 +173,52 @@ class Journal:
             refused: what is kept to be seen; of these only the last thousand.
             captured_until: up to when nothing is missing, or None to leave that as it is.
         """
-        letters = list(refused)
-        rows = self._rows(new)
-        refused_rows = self._rows([entry for entry, _ in letters])
+        letters, runs = list(refused), _runs_of(gone)
+        try:
+            self._write(new, runs, letters, captured_until)
+        except KeyError:
+            self._introduce([*new, *(entry for entry, _ in letters)])
+            self._write(new, runs, letters, captured_until)
+
+    def _write(
+        self,
+        new: Iterable[Entry],
+        runs: Collection[tuple[int, int]],
+        letters: Collection[tuple[Entry, DeadLetter]],
+        captured_until: float | None,
+    ) -> None:
+        """Write as `write` does, whose ids are given as the ends of runs.
+
+        Raises:
+            KeyError: an address has no id yet; nothing was written.
+        """
         run_s = time.monotonic() - self._run_since
         with self._transaction():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO reading VALUES (?, ?, ?, ?, ?)", rows
-            )
-            self._db.executemany(
-                "DELETE FROM reading WHERE id BETWEEN ? AND ?", _runs_of(gone)
-            )
+            self._insert(self._rows(new))
+            self._db.executemany("DELETE FROM reading WHERE id BETWEEN ? AND ?", runs)
             if letters:
-                self._set_aside(letters, refused_rows)
+                self._set_aside(letters)
             if captured_until is not None:
                 self._db.execute("DELETE FROM captured")
                 self._db.execute("INSERT INTO captured VALUES (?)", (captured_until,))
             if run_s - self._milestone_s >= _MILESTONE_EVERY_S:
                 self._set_milestone(run_s)
 
-    def _rows(self, entries: Collection[Entry]) -> list[Row]:
-        """Return the rows of readings, whose addresses then have an id."""
-        try:
-            return [self._row(entry) for entry in entries]
-        except KeyError:
-            self._introduce(entries)
-        return [self._row(entry) for entry in entries]
+    def _insert(self, rows: Iterator[Row]) -> None:
+        """Insert many rows in a statement, which takes two thirds of the time."""
+        while some := list(islice(rows, _ROWS_AT_ONCE)):
+            if len(some) < _ROWS_AT_ONCE:
+                self._db.executemany(_INSERT_ONE, some)
+            else:
+                self._db.execute(_INSERT_MANY, tuple(chain.from_iterable(some)))
+
+    def _rows(self, entries: Iterable[Entry]) -> Iterator[Row]:
+        """Yield the rows of readings, one by one: there may be very many."""
+        known = self._known
+        for entry_id, (device_id, variable, value, at) in entries:
+            address_id, address = known[device_id, variable]
+            checksum = checksum_of(entry_id, address, value, at)
+            yield entry_id, address_id, value, at, checksum
 
     def _introduce(self, entries: Iterable[Entry]) -> None:
         """Give those addresses an id that have none."""
@@ -206,20 +232,8 @@ class Journal:
             self._db.executemany("INSERT INTO address VALUES (?, ?, ?)", rows)
         self._learn(rows)
 
-    def _row(self, entry: Entry) -> Row:
-        entry_id, (device_id, variable, value, at) = entry
-        address_id, address = self._known[device_id, variable]
-        return (
-            entry_id,
-            address_id,
-            value,
-            at,
-            checksum_of(entry_id, address, value, at),
-        )
-
-    def _set_aside(
-        self, letters: Iterable[tuple[Entry, DeadLetter]], rows: Iterable[Row]
-    ) -> None:
+    def _set_aside(self, letters: Collection[tuple[Entry, DeadLetter]]) -> None:
+        rows = self._rows(entry for entry, _ in letters)
         self._db.executemany(
             "INSERT INTO dead_letter VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -346,9 +360,7 @@ class Journal:
             Entry(first_id + index, letter.reading)
             for index, (_, letter) in enumerate(letters)
         ]
-        self._db.executemany(
-            "INSERT INTO reading VALUES (?, ?, ?, ?, ?)", self._rows(entries)
-        )
+        self._insert(self._rows(entries))
         self._db.executemany(
             "DELETE FROM dead_letter WHERE id = ?", [(place,) for place, _ in letters]
         )

@@ -12,7 +12,7 @@ from .readings import Entry, Reading
 # Id, address, value, time and checksum.
 Row = Tuple[int, int, Union[int, float], float, int]
 
-_CHECKED = struct.Struct("<qdd")
+_pack = struct.Struct("<qdd").pack
 
 
 class DeadLetter(NamedTuple):
@@ -62,7 +62,7 @@ def address_of(device_id: str, variable: str) -> Address:
 
 def checksum_of(entry_id: int, address: Address, value: float, at: float) -> int:
     """Return what tells a reading from any other, and from a damaged one."""
-    return crc32(_CHECKED.pack(entry_id, value, at), address.checksum)
+    return crc32(_pack(entry_id, value, at), address.checksum)
 
 
 def entry_of(row: Row, addresses: dict[int, Address]) -> Entry:
