@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 import datetime as dt
 from functools import lru_cache
-import math
 import re
 from typing import Any, Mapping
 
@@ -165,10 +164,13 @@ def instant_of(seconds: float) -> str:
     Raises:
         ValueError, OverflowError, OSError: it is before the year 1 or after 9999.
     """
-    fraction, whole = math.modf(seconds)
+    whole = int(seconds)
     # As `datetime.fromtimestamp` does: to the nearest microsecond, half to even.
-    carried, micros = divmod(round(fraction * 1_000_000), 1_000_000)
-    return f"{_second_of(int(whole) + carried)}.{micros:06}Z"
+    micros = round((seconds - whole) * 1_000_000)
+    if not 0 <= micros < 1_000_000:
+        carried, micros = divmod(micros, 1_000_000)
+        whole += carried
+    return f"{_second_of(whole)}.{micros:06}Z"
 
 
 # Many readings in a row are of the same second.

@@ -43,7 +43,7 @@ class Batch:
     @property
     def readings(self) -> tuple[Reading, ...]:
         """Return the readings, in the order in which they came."""
-        return tuple(entry.reading for entry in self.entries)
+        return tuple([reading for _, reading in self.entries])
 
     def halves(self) -> tuple[Batch, Batch]:
         """Split the batch in two, to find the reading that the server refuses."""
