@@ -48,15 +48,14 @@ class Capture:
         self._places_of_attributes: dict[tuple[str, str], _Place] = {}
 
     @callback
-    def changes(self, old: State | None, new: State) -> list[Reading]:
-        """Return the numbers that are new, with the time of the change."""
-        time = new.last_updated_timestamp
-        readings: list[Reading] = []
+    def add_changes(
+        self, readings: list[Reading], old: State | None, new: State
+    ) -> None:
+        """Append the numbers that are new, with the time of the change."""
         if old is None or old.last_changed != new.last_changed:
-            self._add_state(readings, new, time)
+            self._add_state(readings, new, new.last_updated_timestamp)
         if self._attributes:
-            readings += self._of_attributes(old, new, time)
-        return readings
+            readings += self._of_attributes(old, new, new.last_updated_timestamp)
 
     @callback
     def present(self, state: State, time: float) -> list[Reading]:
@@ -68,14 +67,16 @@ class Capture:
 
     def _add_state(self, readings: list[Reading], state: State, time: float) -> None:
         number = number_of(state, self._number_by_text)
-        if isinstance(number, SkipReason):
+        # To be an instance of an enum takes several times as long to find out.
+        if isinstance(number, str):
             self._skipped[number] += 1
             return
         unit = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
         place = self._places.get(state.entity_id)
         if place is None or place[0] != unit:
             place = self._find(state.entity_id, unit)
-        readings.append(Reading(place[1], place[2], number, time))
+        _, device_id, variable = place
+        readings.append(Reading(device_id, variable, number, time))
 
     def _of_attributes(
         self, old: State | None, new: State, time: float

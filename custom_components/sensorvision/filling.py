@@ -164,7 +164,9 @@ async def _read(capture: Capture, shown: list[Shown], rhythm: Rhythm) -> list[Pa
     newest: dict[tuple[Address, float], Past] = {}
     old = None
     for count, moment in enumerate(shown, 1):
-        for reading in capture.changes(old, moment.state):
+        readings: list[Reading] = []
+        capture.add_changes(readings, old, moment.state)
+        for reading in readings:
             when = reading.time
             if rhythm.when is not When.CHANGE:
                 when = floor(when / rhythm.interval_s)

@@ -5,10 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import islice
+import logging
 import math
 import time
 
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
+from homeassistant.core import (
+    CALLBACK_TYPE,
+    EventStateChangedData,
+    HomeAssistant,
+    callback,
+)
 from homeassistant.helpers.event import async_track_time_interval
 
 from .capture import Capture
@@ -18,11 +24,14 @@ from .mapping import SkipReason
 from .names import Names
 from .selection import Formation
 
+_LOGGER = logging.getLogger(__name__)
+
 # So many can be named and sent in a few milliseconds.
 _ENTITIES_AT_ONCE = 100
 
-# Readings of so long are handed over together: the same again and again is cheaper.
+# Changes of so long are seen to together: the same again and again is cheaper.
 _TOGETHER_S = 0.1
+_CHANGES_AT_ONCE = 100
 
 _LOOK_FOR_STEADY_EVERY = timedelta(minutes=1)
 
@@ -66,6 +75,8 @@ class Mirror:
         # Whose numbers are to be sent as they are now, and whose with their next state.
         self._due: dict[str, None] = {}
         self._cancel_due: CALLBACK_TYPE | None = None
+        # What was not yet looked at, and what was not yet handed over.
+        self._changes: list[EventStateChangedData] = []
         self._captured: list[Reading] = []
         self._hand_over_soon: asyncio.Handle | None = None
         self._handed_over_at = -math.inf
@@ -106,6 +117,7 @@ class Mirror:
     @callback
     def stop(self) -> None:
         """Follow nothing any more."""
+        self._look_at_changes()
         for entity_id in self.entity_ids:
             self._let_go(entity_id)
         self.hand_over()
@@ -116,21 +128,67 @@ class Mirror:
             self._cancel_due = None
 
     @callback
-    def state_changed(self, old: State | None, new: State) -> None:
-        """Send on what a followed entity shows now, if it is time."""
-        entity_id, when = new.entity_id, self._rhythm.when
-        if is_due := entity_id in self._due:
-            del self._due[entity_id]
-            old = None
-        elif when is When.SNAPSHOT:
-            return
-        readings = self._capture.changes(old, new)
-        if not readings:
-            return
-        if when is When.LIMITED and not is_due and self._must_wait(entity_id):
-            return
-        self._sent_at[entity_id] = time.monotonic()
-        self._send(readings)
+    def state_changed(self, data: EventStateChangedData) -> None:
+        """Send on soon what a followed entity shows now, if it is time."""
+        self._changes.append(data)
+        if self._hand_over_soon is None:
+            self._see_to_handing_over()
+        elif len(self._changes) >= _CHANGES_AT_ONCE:
+            # Later, they would have to be fetched from memory once more.
+            self._look_at_changes()
+
+    def _see_to_handing_over(self) -> None:
+        """Hand over soon, together with what else has changed by then.
+
+        The first after a while go at the next turn of the loop; a busy house's are
+        handed over but ten times a second.
+        """
+        loop = self._hass.loop
+        due = self._handed_over_at + _TOGETHER_S
+        self._hand_over_soon = (
+            loop.call_soon(self.hand_over)
+            if due <= loop.time()
+            else loop.call_at(due, self.hand_over)
+        )
+
+    @callback
+    def hand_over(self) -> None:
+        """Hand over now what has changed."""
+        if self._hand_over_soon:
+            self._hand_over_soon.cancel()
+            self._hand_over_soon = None
+        self._look_at_changes()
+        self._handed_over_at = self._hass.loop.time()
+        if self._captured:
+            captured, self._captured = self._captured, []
+            self._accept(captured, self.choice.broker_id)
+
+    def _look_at_changes(self) -> None:
+        """Capture what has changed, as far as it is time for it."""
+        changes, self._changes = self._changes, []
+        captured, sent_at, now = self._captured, self._sent_at, time.monotonic()
+        add_changes, when, due = self._capture.add_changes, self._rhythm.when, self._due
+        for data in changes:
+            new = data["new_state"]
+            if new is None:
+                continue
+            entity_id = new.entity_id
+            if is_due := entity_id in due:
+                del due[entity_id]
+            elif when is When.SNAPSHOT:
+                continue
+            count = len(captured)
+            try:
+                add_changes(captured, None if is_due else data["old_state"], new)
+            except Exception:
+                # As with the event bus: it keeps out none that come after it.
+                _LOGGER.exception("The state of %s can't be captured", entity_id)
+            if len(captured) == count:
+                continue
+            if when is When.LIMITED and not is_due and self._must_wait(entity_id):
+                del captured[count:]
+            else:
+                sent_at[entity_id] = now
 
     def _make_capture(self) -> Capture:
         return Capture(
@@ -165,10 +223,13 @@ class Mirror:
     @callback
     def _release(self, entity_id: str) -> None:
         """Send what a held entity shows by now, with the time of its last change."""
+        self._look_at_changes()
         del self._held[entity_id]
         if state := self._hass.states.get(entity_id):
             self._sent_at[entity_id] = time.monotonic()
-            self._send(self._capture.changes(None, state))
+            self._capture.add_changes(self._captured, None, state)
+            if self._hand_over_soon is None:
+                self._see_to_handing_over()
 
     def _keep_time(self, rhythm: Rhythm) -> None:
         """Tick as often as the rhythm asks for."""
@@ -230,40 +291,12 @@ class Mirror:
     def _send_due(self) -> None:
         """Send what those show that are due, in slices that hold nobody up."""
         self._cancel_due = None
-        readings: list[Reading] = []
+        self._look_at_changes()
         for entity_id in tuple(islice(self._due, _ENTITIES_AT_ONCE)):
             del self._due[entity_id]
             state = self._hass.states.get(entity_id)
             if state and (numbers := self._capture.present(state, time.time())):
                 self._sent_at[entity_id] = time.monotonic()
-                readings += numbers
-        self._captured += readings
+                self._captured += numbers
         self.hand_over()
         self._send_due_soon()
-
-    def _send(self, readings: list[Reading]) -> None:
-        """Hand readings over soon, together with what else has changed by then.
-
-        The first after a while go at the next turn of the loop; a busy house's are
-        handed over but ten times a second.
-        """
-        self._captured += readings
-        if self._captured and not self._hand_over_soon:
-            loop = self._hass.loop
-            due = self._handed_over_at + _TOGETHER_S
-            self._hand_over_soon = (
-                loop.call_soon(self.hand_over)
-                if due <= loop.time()
-                else loop.call_at(due, self.hand_over)
-            )
-
-    @callback
-    def hand_over(self) -> None:
-        """Hand over now what was captured."""
-        if self._hand_over_soon:
-            self._hand_over_soon.cancel()
-            self._hand_over_soon = None
-        if self._captured:
-            self._handed_over_at = self._hass.loop.time()
-            captured, self._captured = self._captured, []
-            self._accept(captured, self.choice.broker_id)

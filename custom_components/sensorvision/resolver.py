@@ -158,13 +158,13 @@ class Resolver:
     @callback
     def _state_changed(self, event: Event[EventStateChangedData]) -> None:
         data = event.data
-        entity_id, old, new = data["entity_id"], data["old_state"], data["new_state"]
-        if (old is None or new is None) and entity_id not in self._entities:
+        entity_id = data["entity_id"]
+        has_come_or_gone = data["old_state"] is None or data["new_state"] is None
+        if has_come_or_gone and entity_id not in self._entities:
             # No registry says that it came or went.
             self._debouncer.async_schedule_call()
-        mirror = self._mirror_of.get(entity_id)
-        if new is not None and mirror is not None:
-            mirror.state_changed(old, new)
+        if mirror := self._mirror_of.get(entity_id):
+            mirror.state_changed(data)
 
     @callback
     def _registry_updated(self, event: Event[Any]) -> None:

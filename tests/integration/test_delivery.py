@@ -120,6 +120,31 @@ async def test_states_without_a_number_are_skipped_and_counted(
     assert homes == ["home.good", "home.late"]
 
 
+class _Odd:
+    """What some integration may say for a unit, as an array of several numbers does."""
+
+    def __bool__(self) -> bool:
+        """Refuse to be taken for either."""
+        raise ValueError("ambiguous")
+
+
+async def test_state_that_cannot_be_captured_keeps_no_other_out(
+    hass: HomeAssistant,
+    sandbox: Sandbox,
+    set_up: SetUp,
+    house: House,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    house.entity("sensor.odd", "unknown")
+    house.entity("sensor.good", "1")
+    await set_up(mirror(entity_id=["sensor.odd", "sensor.good"]))
+    await until(lambda: numbers(sandbox, "home.good", "good") == [1])
+    hass.states.async_set("sensor.odd", "7", {"unit_of_measurement": _Odd()})
+    hass.states.async_set("sensor.good", "2")
+    await until(lambda: numbers(sandbox, "home.good", "good") == [1, 2])
+    assert "The state of sensor.odd can't be captured" in caplog.text
+
+
 async def test_server_that_is_away_at_the_start_gets_everything_later(
     hass: HomeAssistant,
     sandbox: Sandbox,
@@ -136,12 +161,12 @@ async def test_server_that_is_away_at_the_start_gets_everything_later(
     assert entry.state is ConfigEntryState.LOADED
     await until(lambda: entry.runtime_data.status.is_connected is False)
     hass.states.async_set("sensor.tank", "71")
+    await until(lambda: entry.runtime_data.outbox.superseded == 1)
     before = len(sandbox.requests)
     await until(lambda: len(sandbox.requests) > before + 3)
     sandbox.faults.clear()
     await until(lambda: numbers(sandbox, "home.tank", "tank") == [71])
     await until(lambda: numbers(sandbox, "home.well", "well") == [5])
-    assert entry.runtime_data.outbox.superseded == 1
     said = [
         (record.levelname, said)
         for record in caplog.records
