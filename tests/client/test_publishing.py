@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 import datetime as dt
+from itertools import pairwise
 import json
 import logging
 from pathlib import Path
@@ -96,6 +97,34 @@ async def living(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await house.outbox.close()
+
+
+async def test_nobody_has_to_wait_until_all_messages_are_published(
+    tmp_path: Path,
+) -> None:
+    """They go out in slices, between which everything else has its turn."""
+    broker = Mosquitto(tmp_path)
+    await broker.start()
+    publisher = Publisher(Broker("127.0.0.1", "ha-1", broker.port))
+    await publisher.connect()
+    begun: list[int] = []
+
+    async def everything_else() -> None:
+        session = publisher._client
+        while session:
+            # The library numbers what it is given to publish.
+            begun.append(session._client._last_mid)
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(everything_else())
+    acknowledged: list[int] = []
+    await publisher.publish_all([("a", b"1")] * 200, acknowledged.append)
+    other.cancel()
+    await publisher.close()
+    await broker.stop()
+    assert sorted(acknowledged) == list(range(200))
+    assert begun[-1] - begun[0] == 200
+    assert max(after - before for before, after in pairwise(begun)) <= 20
 
 
 @asynccontextmanager

@@ -9,6 +9,9 @@ from .broker import Broker
 from .mqtt_session import Session
 from .pace import Timeouts
 
+# The library takes a millisecond for so many, in which nothing else can be done.
+_AT_ONCE = 20
+
 
 class Publisher(Session):
     """Sessions of one that publishes alone, and to which nobody does.
@@ -43,14 +46,19 @@ class Publisher(Session):
             await client.publish(topic, payload, qos=1, timeout=self._timeouts.read_s)
             on_acknowledged(index)
 
-        calls = [
-            asyncio.ensure_future(publish(index, topic, payload))
-            for index, (topic, payload) in enumerate(messages)
-        ]
-        for call in calls:
-            call.add_done_callback(_hear_out)
+        calls: list[asyncio.Future[None]] = []
+
+        async def publish_in_slices() -> None:
+            for index, (topic, payload) in enumerate(messages):
+                if index and index % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                call = asyncio.ensure_future(publish(index, topic, payload))
+                call.add_done_callback(_hear_out)
+                calls.append(call)
+            await _all_of(calls)
+
         try:
-            await self._answered(client, _all_of(calls))
+            await self._answered(client, publish_in_slices())
         finally:
             for call in calls:
                 call.cancel()
