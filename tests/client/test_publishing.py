@@ -118,10 +118,12 @@ async def test_nobody_has_to_wait_until_all_messages_are_published(
 
     other = asyncio.create_task(everything_else())
     acknowledged: list[int] = []
-    await publisher.publish_all([("a", b"1")] * 200, acknowledged.append)
-    other.cancel()
-    await publisher.close()
-    await broker.stop()
+    try:
+        await publisher.publish_all([("a", b"1")] * 200, acknowledged.append)
+    finally:
+        other.cancel()
+        await publisher.close()
+        await broker.stop()
     assert sorted(acknowledged) == list(range(200))
     assert begun[-1] - begun[0] == 200
     assert max(after - before for before, after in pairwise(begun)) <= 20

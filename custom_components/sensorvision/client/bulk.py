@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from .protocol import Answer
     from .status import Status
 
-# The server takes readings of a request one by one, and its proxy gives it a minute.
+# The server takes readings of a request one by one, and its proxy gives it a minute. So
+# more than the 200 that any server bears (contract 2.4) go only to one that is swift.
 _FIRST_CHUNK = 50
 _MIN_CHUNK = 5
 _MAX_CHUNK = 1000
