@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 import json
 from pathlib import Path
 import sqlite3
 from typing import NamedTuple
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Change(NamedTuple):
@@ -134,4 +137,5 @@ def judge(
 
 def in_us(seconds: float) -> int:
     """Return a time in whole microseconds, as exact as the server keeps it."""
-    return round(seconds * 1_000_000)
+    # Not their product with a million: it would be rounded twice.
+    return (datetime.fromtimestamp(seconds, UTC) - _EPOCH) // timedelta(microseconds=1)

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 import json
 from pathlib import Path
 import re
@@ -143,11 +142,7 @@ async def _kept(home: Home) -> set[tuple[int, int]]:
     kept = set()
     async with _outbox(home) as outbox:
         while batch := await outbox.take_backlog(_AT_ONCE):
-            # As exact as it would be sent.
-            kept |= {
-                (int(value), in_us(datetime.fromtimestamp(at, UTC).timestamp()))
-                for _, _, value, at in batch.readings
-            }
+            kept |= {(int(value), in_us(at)) for _, _, value, at in batch.readings}
     return kept
 
 

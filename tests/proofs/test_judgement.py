@@ -1,12 +1,16 @@
 """A proof's judgement finds what was lost, so that its yes means something."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given
+from hypothesis.strategies import floats
 import pytest
 
-from proofs.judgement import Change, Judgement, Log, Stored, judge, read_log
+from custom_components.sensorvision.client.models import instant_of
+from proofs.judgement import Change, Judgement, Log, Stored, in_us, judge, read_log
 from proofs.verdict import Verdict
 
 _CHANGES = [Change(1, 10.0), Change(2, 10.5), Change(3, 11.25)]
@@ -33,6 +37,13 @@ def test_what_has_not_arrived_is_lost() -> None:
 def test_what_has_another_time_is_lost() -> None:
     judgement = _judge(*_ALL[:2], Stored(1, Decimal(3), 11_250_001))
     assert (judgement.due, judgement.delivered, judgement.mistimed) == (3, 2, 1)
+
+
+@given(floats(0, 4e9))
+def test_a_time_is_rounded_as_it_is_sent(at: float) -> None:
+    whole_s, micros = divmod(in_us(at), 1_000_000)
+    rounded = datetime.fromtimestamp(whole_s, UTC).replace(microsecond=micros)
+    assert rounded == datetime.fromisoformat(instant_of(at))
 
 
 def test_what_is_there_twice_is_counted() -> None:
