@@ -5,7 +5,7 @@ import base64
 import json
 from pathlib import Path
 
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 import pytest
 
 from custom_components.sensorvision.client import protocol, user_protocol
@@ -44,8 +44,17 @@ def test_it_is_pure(name: str) -> None:
 
 
 _ODD_TEXTS = st.sampled_from(
-    ["", "success", '"status":"success"', '","status":"success","deviceId":"', "\\"]
+    [
+        "",
+        "success",
+        '"status":"success"',
+        '","status":"success","deviceId":"',
+        "\\",
+        "{",
+        "},{",
+    ]
 )
+_STORED = {"deviceId": None, "status": "success"}
 _OUTCOMES = st.fixed_dictionaries(
     {
         "deviceId": st.none() | _ODD_TEXTS,
@@ -56,12 +65,13 @@ _OUTCOMES = st.fixed_dictionaries(
 
 
 @given(
-    outcomes=st.lists(_OUTCOMES | st.just(["success"]), max_size=4),
+    outcomes=st.lists(_OUTCOMES | st.sampled_from([["success"], 1, "}"]), max_size=4),
     separators=st.sampled_from([(",", ":"), (", ", ": ")]),
     count=st.integers(1, 4),
 )
+@example([_STORED, ["success"], _STORED], (",", ":"), 2)
 def test_of_many_readings_each_is_stored_that_the_server_says_it_of(
-    outcomes: list[dict[str, str] | list[str]], separators: tuple[str, str], count: int
+    outcomes: list[object], separators: tuple[str, str], count: int
 ) -> None:
     """However it writes it down, and whatever texts it repeats."""
     body = json.dumps(outcomes, separators=separators).encode()

@@ -299,12 +299,18 @@ def read_bulk(
 def _says_that_all_are_stored(body: bytes, count: int) -> bool:
     """Tell it without reading all of it, which would take as long as all the rest.
 
-    Within a text of JSON a quote is always escaped (RFC 8259, section 7), so that what
-    is counted can only be members.
+    Within a text of JSON a quote is always escaped (RFC 8259, section 7), so that the
+    members that are counted can't be of a text. Nor can there be anything between the
+    objects, if each but the first begins right behind another.
     """
-    is_list = body.startswith(b"[{") and body.endswith(b"}]")
+    is_list_of_objects = (
+        body.startswith(b"[{")
+        and body.endswith(b"}]")
+        and body.count(b"{") == count
+        and body.count(b"},{") == count - 1
+    )
     return (
-        is_list
+        is_list_of_objects
         and body.count(b'"deviceId":') == count
         and body.count(b'"status":"success"') == count
     )
