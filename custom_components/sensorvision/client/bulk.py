@@ -85,6 +85,9 @@ class BulkDelivery(HttpDelivery):
         await self._turns.pass_over(self._paused_until)
         return self._turns.has_more or bool(self._due_suspects())
 
+    def _window_s(self) -> float:
+        return self._turns.window_s(super()._window_s(), self.status.round_trip_s)
+
     def _pauses(self) -> list[float]:
         return [
             *super()._pauses(),

@@ -113,8 +113,12 @@ class Delivery(ABC):
                 await asyncio.wait_for(self._wake.wait(), timeout_s)
             except asyncio.TimeoutError:
                 return
-        await self._pause(self._pace.window_s)
+        await self._pause(self._window_s())
         self._wake.clear()
+
+    def _window_s(self) -> float:
+        """Return how long to collect what is new, in seconds."""
+        return self._pace.window_s
 
     async def _pause(self, seconds: float) -> None:
         """Do nothing for a while, unless somebody is in a hurry."""

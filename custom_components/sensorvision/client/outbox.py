@@ -34,11 +34,15 @@ class Outbox(ABC):
         superseded: how many readings were replaced before they could be sent.
     """
 
+    _spares_disk = False
+
     def __init__(
         self, path: str | None = None, limits: Limits | None = None, version: str = ""
     ) -> None:
         self.superseded = 0
-        self._spool = Spool(path, limits, version, held=self._held)
+        self._spool = Spool(
+            path, limits, version, held=self._held, spares_disk=self._spares_disk
+        )
 
     def __len__(self) -> int:
         """Return how many readings the server has not said yes to."""
@@ -78,6 +82,11 @@ class Outbox(ABC):
     def limits(self) -> Limits:
         """Return how much it may hold, and how soon it is written down."""
         return self._spool.limits
+
+    @property
+    def written_after_s(self) -> float:
+        """Return how long a reading is in memory before it is written down, if it stays."""
+        return self._spool.written_after_s
 
     async def limit(self, limits: Limits) -> None:
         """Hold to other limits from now on; what is too much for them is dropped."""
@@ -320,6 +329,8 @@ class CompleteOutbox(Outbox):
     What comes in after `rewind` is *live*, what was there before is *backlog*; each is
     handed out oldest first, so that neither waits for the other.
     """
+
+    _spares_disk = True
 
     def __init__(
         self, path: str | None = None, limits: Limits | None = None, version: str = ""

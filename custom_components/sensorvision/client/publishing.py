@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+import time
 from typing import (
     TYPE_CHECKING,
     Awaitable,
@@ -83,6 +84,8 @@ class PublishingDelivery(Delivery):
         self._turns = Turns(outbox, on_replayed)
         self._token_failures: dict[str, int] = {}
         self._suspects: dict[int, _Suspect] = {}
+        # How long the broker took to acknowledge the last messages.
+        self._took_s: float | None = None
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -127,6 +130,9 @@ class PublishingDelivery(Delivery):
         self._end_pauses()
         await self._turns.pass_over(self._paused_until)
         return self._turns.has_more or bool(self._due_suspects())
+
+    def _window_s(self) -> float:
+        return self._turns.window_s(super()._window_s(), self._took_s)
 
     def _pauses(self) -> list[float]:
         return [
@@ -230,10 +236,12 @@ class PublishingDelivery(Delivery):
             return
         acknowledged: list[int] = []
         error: NetworkError | None = None
+        started = time.monotonic()
         try:
             await self._publisher.publish_all(
                 [(each.topic, each.payload) for each in messages], acknowledged.append
             )
+            self._took_s = time.monotonic() - started
         except NetworkError as err:
             error = err
         finally:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from itertools import chain, islice
+import math
 import sys
 import time
 from typing import Awaitable, Callable, Iterable, TypeVar
@@ -24,6 +26,13 @@ _COMMIT_BEGINS_AFTER = 0.5
 _MAX_PENDING = 100_000
 _RETRY_AFTER_S = 1
 
+# As long as all that comes is gone before it would be written, the disk rests, but for
+# this: up to when readings were captured is written down by itself so often.
+_MARK_EVERY_S = 10
+
+# When readings came is noted so often in the time that they may wait.
+_ARRIVALS = 10
+
 # More than ever are on their way to the server at once, so that some can be dropped.
 _SURPLUS_AT_ONCE = 10_000
 _DROPPED_AT_ONCE = 1000
@@ -42,6 +51,8 @@ class Spool:
         version: of this software; what another one has set aside waits again.
         held: returns those readings by id that must not be dropped, and that are
             written anew if the file is damaged.
+        spares_disk: whether what is removed in time need not be written. If readings
+            replace each other, the last one would never be old enough to be.
 
     Attributes:
         dropped: how many readings were dropped to keep the limits.
@@ -60,6 +71,7 @@ class Spool:
         version: str = "",
         *,
         held: Callable[[], dict[int, Entry]],
+        spares_disk: bool,
     ) -> None:
         self.dropped = 0
         self.doubtful_until = 0
@@ -67,6 +79,7 @@ class Spool:
         self.file = File(path, version)
         self.limits = limits or Limits()
         self._held = held
+        self._spares_disk = spares_disk
         self._is_open = False
         self._openings = 0
         # Where a reading is, in the file or in memory, changes under it alone.
@@ -76,6 +89,10 @@ class Spool:
         self._count = 0
         self._oldest_written: Entry | None = None
         self._tail = Tail()
+        # From which id on readings came at what time of the loop. If more of it were
+        # kept, it would only say more exactly for how long it is overdue.
+        self._arrivals: deque[tuple[int, float]] = deque(maxlen=10 * _ARRIVALS)
+        self._marked_at = -math.inf
 
     def __len__(self) -> int:
         """Return how many readings it holds."""
@@ -85,6 +102,11 @@ class Spool:
     def last_id(self) -> int:
         """Return the id of the newest reading."""
         return self._last_id
+
+    @property
+    def written_after_s(self) -> float:
+        """Return how long a reading is in memory before it is written down, if it stays."""
+        return self.limits.commit_interval_s * _COMMIT_BEGINS_AFTER
 
     @property
     def oldest(self) -> float | None:
@@ -139,10 +161,12 @@ class Spool:
             else:
                 refusal = refusal or _not_kept(reading)
         self._last_id = last_id
-        self._tail.add(entries)
-        self._count += len(entries)
-        if entries and self._commit_task is None:
-            self._see_to_commit()
+        if entries:
+            self._tail.add(entries)
+            self._count += len(entries)
+            self._note_arrival(entries[0].id)
+            if self._commit_task is None:
+                self._see_to_commit()
         return entries, refusal
 
     def mark_captured(self, until: float) -> None:
@@ -274,16 +298,46 @@ class Spool:
             self._tail.forget_written(first_id + len(wanted) - 1)
             return take_back(entries or [])
 
+    def _note_arrival(self, first_id: int) -> None:
+        """Note when readings came, or that they came with those before."""
+        now = asyncio.get_running_loop().time()
+        apart_s = self.written_after_s / _ARRIVALS
+        if not self._arrivals or now - self._arrivals[-1][1] > apart_s:
+            self._arrivals.append((first_id, now))
+
     def _see_to_commit(self, delay_s: float = 0) -> None:
         if self._is_open and self._commit_task is None:
-            interval_s = self.limits.commit_interval_s
-            delay_s = max(delay_s, interval_s * _COMMIT_BEGINS_AFTER)
+            delay_s = max(delay_s, self.written_after_s)
             self._commit_task = asyncio.ensure_future(self._commit_after(delay_s))
 
     async def _commit_after(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
+        """Write down what is still there after a while, as soon as it is due."""
+        left_s: float | None = delay_s
+        while left_s:
+            await asyncio.sleep(left_s)
+            async with self._lock:
+                left_s = self._left_s() if self._spares_disk else 0
         self._commit_task = None
-        await self.commit()
+        if left_s is not None:
+            await self.commit()
+
+    def _left_s(self) -> float | None:
+        """Return in how many seconds it is time to write, or None if nothing waits for it.
+
+        What has come and gone meanwhile is forgotten.
+        """
+        tail, now = self._tail, asyncio.get_running_loop().time()
+        tail.tidy()
+        is_mark_due = tail.captured_until and now - self._marked_at >= _MARK_EVERY_S
+        if tail.gone or tail.refused or is_mark_due:
+            return 0
+        oldest = next(tail.unwritten(), None)
+        if oldest is None:
+            return None
+        arrivals = self._arrivals
+        while len(arrivals) > 1 and arrivals[1][0] <= oldest.id:
+            arrivals.popleft()
+        return max(0, arrivals[0][1] + self.written_after_s - now)
 
     async def _commit(self) -> None:
         async with self._lock:
@@ -307,6 +361,8 @@ class Spool:
             if not await self._attempt(write):
                 return False
             self.file.solved()
+        if change.captured_until is not None:
+            self._marked_at = asyncio.get_running_loop().time()
         self._tail.written(change)
         return True
 

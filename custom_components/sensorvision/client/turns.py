@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 _STALE_S = 600
 
+# What a swift server is sent in this share of the time until it would be written down
+# is confirmed within the rest.
+_SHARE_TO_COLLECT = 0.6
+_MIN_WINDOW_S = 0.25
+
 
 class Turns:
     """Readings with their times, oldest first, so that neither new nor old ones wait.
@@ -42,6 +47,22 @@ class Turns:
     def has_more(self) -> bool:
         """Whether there may be something to hand out."""
         return self._outbox.has_more
+
+    def window_s(self, usual_s: float, took_s: float | None) -> float:
+        """Return how long to collect what is new, in seconds.
+
+        What is gone before it is to be written down spares the disk.
+
+        Args:
+            usual_s: what is long enough for few requests, in seconds.
+            took_s: how long the other side took to confirm, or None if it never has.
+        """
+        until_written_s = self._outbox.written_after_s
+        window_s = _SHARE_TO_COLLECT * until_written_s
+        is_gone = took_s is not None and window_s + took_s < until_written_s
+        return (
+            min(window_s, usual_s) if is_gone and window_s >= _MIN_WINDOW_S else usual_s
+        )
 
     def interrupt(self) -> None:
         """Note that whatever waits from now on has missed its time."""
