@@ -416,16 +416,16 @@ async def test_broker_that_acknowledges_nothing_is_counted_as_doubt(
     async with living(mosquitto.port, pace=PATIENT) as house:
         await eventually(lambda: house.status.is_connected)
         mosquitto.freeze()
-        house.report("d", "a", *points(150))
+        house.report("d", "a", *points(100))
         await eventually(lambda: not house.outbox.has_more)
         await mosquitto.kill()
         await eventually(lambda: house.status.is_connected is False)
-        await eventually(lambda: house.status.possible_duplicates == 150)
-        assert len(house.outbox) == 150
+        await eventually(lambda: house.status.possible_duplicates == 100)
+        assert len(house.outbox) == 100
         await mosquitto.start()
         house.delivery.flush()
         await house.settled()
-        assert house.status.delivered == 150
+        assert house.status.delivered == 100
 
 
 async def test_cancelling_puts_back_what_was_not_acknowledged(
@@ -438,7 +438,7 @@ async def test_cancelling_puts_back_what_was_not_acknowledged(
     task = asyncio.create_task(house.delivery.run())
     await eventually(lambda: house.status.is_connected)
     mosquitto.freeze()
-    house.report("d", "a", *points(150))
+    house.report("d", "a", *points(100))
     await eventually(lambda: not house.outbox.has_more)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -446,5 +446,5 @@ async def test_cancelling_puts_back_what_was_not_acknowledged(
     house.outbox.rewind()
     batch = await house.outbox.take_backlog(1000)
     assert batch is not None
-    assert len(batch.entries) == 150
+    assert len(batch.entries) == 100
     await house.outbox.close()

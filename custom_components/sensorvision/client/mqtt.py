@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Callable, Sequence
 
 from .broker import Broker
-from .mqtt_session import Session
+from .mqtt_session import Client, Session
 from .pace import Timeouts
 
 # The library takes a millisecond for so many, in which nothing else can be done.
@@ -41,38 +42,30 @@ class Publisher(Session):
                 acknowledged all of them; the others may have arrived then.
         """
         client = self._living()
+        await self._answered(
+            client, self._publish_all(client, messages, on_acknowledged)
+        )
 
-        async def publish(index: int, topic: str, payload: bytes) -> None:
-            await client.publish(topic, payload, qos=1, timeout=self._timeouts.read_s)
+    async def _publish_all(
+        self,
+        client: Client,
+        messages: Sequence[tuple[str, bytes]],
+        on_acknowledged: Callable[[int], None],
+    ) -> None:
+        """Publish messages in slices, between which everything else has its turn."""
+        left = len(messages)
+        all_acknowledged = asyncio.get_running_loop().create_future()
+
+        def acknowledge(index: int) -> None:
+            nonlocal left
             on_acknowledged(index)
+            left -= 1
+            if not left and not all_acknowledged.done():
+                all_acknowledged.set_result(None)
 
-        calls: list[asyncio.Future[None]] = []
-
-        async def publish_in_slices() -> None:
-            for index, (topic, payload) in enumerate(messages):
-                if index and index % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
-                call = asyncio.ensure_future(publish(index, topic, payload))
-                call.add_done_callback(_hear_out)
-                calls.append(call)
-            await _all_of(calls)
-
-        try:
-            await self._answered(client, publish_in_slices())
-        finally:
-            for call in calls:
-                call.cancel()
-
-
-async def _all_of(calls: Sequence[asyncio.Future[None]]) -> None:
-    """Return when all are done, or raise why one has failed."""
-    if calls:
-        done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_EXCEPTION)
-        for call in done:
-            call.result()
-
-
-def _hear_out(call: asyncio.Future[None]) -> None:
-    """Take note of what failed, which is the session's end for all of them."""
-    if not call.cancelled():
-        call.exception()
+        for index, (topic, payload) in enumerate(messages):
+            if index and index % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            client.send(topic, payload, partial(acknowledge, index))
+        if left:
+            await asyncio.wait_for(all_acknowledged, self._timeouts.read_s)

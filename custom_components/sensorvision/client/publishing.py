@@ -23,7 +23,6 @@ from .exceptions import (
     ValidationError,
 )
 from .moments import moments_of
-from .mqtt_session import MAX_IN_FLIGHT
 from .readings import Batch, Entry
 from .telemetry import moment_payload
 from .topics import telemetry_topic
@@ -35,6 +34,10 @@ if TYPE_CHECKING:
     from .outbox import CompleteOutbox
     from .pace import Pace
     from .status import Status
+
+# The library takes in all acknowledgements that are there before anybody has a turn:
+# some milliseconds for these.
+_AT_A_TIME = 100
 
 # So many are held in memory while nothing is known of them.
 _MAX_SUSPECTS = 500
@@ -150,7 +153,7 @@ class PublishingDelivery(Delivery):
                 await self._send(suspect.entries)
         await self._turns.drain(
             self._send,
-            limit=lambda: MAX_IN_FLIGHT,
+            limit=lambda: _AT_A_TIME,
             passed_over=self._paused_until,
             has_failed=lambda: self._has_failed,
         )
